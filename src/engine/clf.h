@@ -1,0 +1,428 @@
+/*
+ * clf.h
+ *	  The public interface of the classification engine, and its manual.
+ *
+ * The engine trains and evaluates LSTM text classifiers.  It is plain C11 and
+ * knows nothing of PostgreSQL: memory, the row store, the clock and the large
+ * matrix products come from the host through the structs below.
+ *
+ * Rules that hold for every function here:
+ *
+ * - A function that can fail returns a ClfStatus and fills *error (never NULL).
+ *	 On failure its outputs are untouched and everything it took is released.
+ * - No function exits, aborts, prints, reads or sets errno, the environment or
+ *	 the locale, or keeps state outside the objects it is given.
+ * - Text is UTF-8 with an explicit length in bytes; it may hold anything.
+ *	 Invalid UTF-8 is CLF_ERR_ENCODING with the offset of the offending byte.
+ * - A ClfModel is constant once made: any number of readers may share it.
+ *	 Everything that changes during a call lives in a ClfScratch or ClfTrainer.
+ * - The floating-point environment is the same after a call as before it.
+ *
+ * Shapes use these letters: T tokens, E embedding_dim, H units, C classes,
+ * V vocabulary.  Matrices are row-major.
+ */
+#ifndef CLF_H
+#define CLF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* ---- status and errors ------------------------------------------------ */
+
+typedef enum ClfStatus
+{
+	CLF_OK = 0,
+	CLF_ERR_MEMORY,				/* the allocator has no more to give */
+	CLF_ERR_BUDGET,				/* more than ClfHost.memory_limit is needed */
+	CLF_ERR_CORRUPT,			/* model bytes are not a valid model */
+	CLF_ERR_ENCODING,			/* text is not valid UTF-8 */
+	CLF_ERR_LIMIT,				/* a fixed limit of the engine is exceeded */
+	CLF_ERR_DATA,				/* nothing can be learned from these rows */
+	CLF_ERR_DIVERGED,			/* the loss or a weight is not finite */
+	CLF_ERR_HOST				/* a callback of the host failed */
+} ClfStatus;
+
+typedef struct ClfError
+{
+	ClfStatus	status;
+	char		message[200];	/* primary message: lower case, no period */
+	char		detail[200];	/* a sentence, or empty */
+	size_t		bytes_needed;	/* CLF_ERR_BUDGET: what would have sufficed */
+} ClfError;
+
+/* ---- what the host lends ---------------------------------------------- */
+
+/*
+ * alloc returns memory aligned for any scalar, or NULL; it must not unwind the
+ * stack.  free takes what alloc gave.
+ */
+typedef struct ClfAllocator
+{
+	void	   *(*alloc) (void *context, size_t size);
+	void		(*free) (void *context, void *pointer);
+	void	   *context;
+} ClfAllocator;
+
+/*
+ * Append-only bytes with random access, in which a training keeps its encoded
+ * rows.  Both return false on failure (the host remembers why) and must not
+ * unwind the stack.  read asks only for bytes that were appended.
+ */
+typedef struct ClfRowStore
+{
+	bool		(*append) (void *context, const void *bytes, size_t size);
+	bool		(*read) (void *context, uint64_t offset, void *bytes, size_t size);
+	void	   *context;
+} ClfRowStore;
+
+/* C[m,n] = op(A)[m,k] * op(B)[k,n] + beta * C, row-major, leading dimensions */
+typedef void (*ClfSgemm) (bool transpose_a, bool transpose_b,
+						  int m, int n, int k,
+						  const float *a, int lda, const float *b, int ldb,
+						  float beta, float *c, int ldc);
+
+typedef struct ClfHost
+{
+	ClfAllocator allocator;
+	size_t		memory_limit;	/* bytes a training may hold */
+	ClfRowStore store;
+	ClfSgemm	sgemm;			/* NULL: the engine's own, much slower */
+	double		(*seconds) (void *context); /* a monotonic clock */
+	void	   *clock_context;
+} ClfHost;
+
+/* ---- configuration ---------------------------------------------------- */
+
+typedef enum ClfArchitecture
+{
+	CLF_ARCH_BILSTM,			/* embedding, BiLSTM, pooling, dense softmax */
+	CLF_ARCH_LSTM				/* Keras's textbook stack, pre-padded */
+} ClfArchitecture;
+
+typedef enum ClfTokenizerKind
+{
+	CLF_TOKENIZER_UNICODE,
+	CLF_TOKENIZER_KERAS
+} ClfTokenizerKind;
+
+typedef enum ClfOptimizerKind
+{
+	CLF_OPTIMIZER_SGD,
+	CLF_OPTIMIZER_MOMENTUM,
+	CLF_OPTIMIZER_RMSPROP,
+	CLF_OPTIMIZER_ADAM
+} ClfOptimizerKind;
+
+typedef enum ClfLoss
+{
+	CLF_LOSS_CROSS_ENTROPY,
+	CLF_LOSS_MSE
+} ClfLoss;
+
+typedef enum ClfPooling
+{
+	CLF_POOLING_LAST,			/* final state of each direction */
+	CLF_POOLING_MAX,			/* maximum over time, per unit */
+	CLF_POOLING_MEAN
+} ClfPooling;
+
+typedef enum ClfSchedule
+{
+	CLF_SCHEDULE_CONSTANT,
+	CLF_SCHEDULE_LINEAR,		/* warm-up, then linear decay to 0 */
+	CLF_SCHEDULE_COSINE			/* warm-up, then half a cosine to 0 */
+} ClfSchedule;
+
+typedef enum ClfClassWeight
+{
+	CLF_CLASS_WEIGHT_NONE,
+	CLF_CLASS_WEIGHT_BALANCED	/* rows / (classes * rows of the class) */
+} ClfClassWeight;
+
+typedef enum ClfValidationMode
+{
+	CLF_VALIDATION_STRATIFIED,	/* the same share of every class */
+	CLF_VALIDATION_LAST			/* Keras: the last fraction of the rows */
+} ClfValidationMode;
+
+/*
+ * Everything that decides what a training does.  Integers, enums and booleans
+ * are int32_t and reals are double, so that clf_options() can describe the
+ * struct field by field.  Where the table gives "auto" as default, the trainer
+ * replaces it by a value that suits the rows, and the model stores that value.
+ */
+typedef struct ClfConfig
+{
+	int32_t		architecture;	/* ClfArchitecture */
+	int32_t		tokenizer;		/* ClfTokenizerKind */
+	int32_t		num_words;		/* size of the vocabulary, ids 0 and 1 included */
+	int32_t		min_count;		/* a token enters if it occurs this often */
+	int32_t		maxlen;			/* tokens of a text that are looked at */
+	int32_t		embedding_dim;
+	int32_t		units;
+	int32_t		layers;
+	int32_t		bidirectional;
+	int32_t		pooling;		/* ClfPooling */
+	double		dropout;		/* share of the pooled features set to 0 */
+	int32_t		loss;			/* ClfLoss */
+	int32_t		optimizer;		/* ClfOptimizerKind */
+	double		learning_rate;
+	double		momentum;		/* of optimizer momentum */
+	int32_t		schedule;		/* ClfSchedule */
+	double		clip_norm;		/* global norm of the gradient; 0 = no limit */
+	int32_t		dense_updates;	/* Adam moves every embedding row each step */
+	double		weight_average;	/* decay of the averaged weights; 0 = none */
+	int32_t		epochs;
+	int32_t		batch_size;		/* rows */
+	int32_t		class_weight;	/* ClfClassWeight */
+	double		validation_split;
+	int32_t		validation_mode;	/* ClfValidationMode */
+	int32_t		early_stopping; /* epochs without improvement; 0 = never stop */
+	double		max_seconds;	/* stop training after so long; 0 = no limit */
+	int32_t		seed;
+} ClfConfig;
+
+typedef enum ClfOptionType
+{
+	CLF_OPTION_BOOL,
+	CLF_OPTION_INT,
+	CLF_OPTION_REAL,
+	CLF_OPTION_ENUM
+} ClfOptionType;
+
+/* One row of the table of options: a field of ClfConfig and what it may hold. */
+typedef struct ClfOption
+{
+	const char *name;
+	ClfOptionType type;
+	size_t		offset;			/* of the field in its struct */
+	double		minimum;		/* INT, REAL: smallest value one may ask for */
+	double		maximum;
+	double		initial;		/* default; below minimum means "auto" */
+	const char *const *names;	/* ENUM: names by value, NULL-terminated */
+	const char *description;	/* for the reference: what it does, its unit */
+} ClfOption;
+
+/* The table of options, *count rows, in the order of ClfConfig. */
+extern const ClfOption *clf_options(int *count);
+
+/* Set every field of *config to its default. */
+extern void clf_config_init(ClfConfig *config);
+
+/* True if every field is set ("auto" allowed or not) and within its range. */
+extern bool clf_config_valid(const ClfConfig *config, bool allow_auto);
+
+/* ---- models ----------------------------------------------------------- */
+
+typedef struct ClfModel ClfModel;
+
+/*
+ * Decode model bytes (FORMAT.md), which may come from anyone: every length is
+ * checked against the bytes at hand before anything is allocated.  The model
+ * keeps nothing of bytes.  CLF_ERR_CORRUPT says what was wrong.
+ */
+extern ClfStatus clf_model_decode(const ClfAllocator *allocator,
+								  const void *bytes, size_t size,
+								  ClfModel **model, ClfError *error);
+
+/*
+ * Encode a model.  The digest field is left as zeros: see clf_digest_field.
+ * *bytes comes from allocator and belongs to the caller.
+ */
+extern ClfStatus clf_model_encode(const ClfModel *model,
+								  const ClfAllocator *allocator,
+								  void **bytes, size_t *size, ClfError *error);
+
+extern void clf_model_free(ClfModel *model);
+
+/*
+ * Where in model bytes the SHA-256 stands: CLF_DIGEST_LENGTH lower-case hex
+ * digits at *offset, taken over all bytes with the field itself as '0'
+ * characters.  False if the bytes are too short or do not begin as a model.
+ */
+#define CLF_DIGEST_LENGTH 64
+extern bool clf_digest_field(const void *bytes, size_t size, size_t *offset);
+
+extern const ClfConfig *clf_model_config(const ClfModel *model);
+extern int	clf_model_classes(const ClfModel *model);
+extern int	clf_model_vocabulary(const ClfModel *model);	/* V, ids 0, 1 included */
+extern int64_t clf_model_parameters(const ClfModel *model);
+extern size_t clf_model_memory(const ClfModel *model);	/* bytes held */
+
+/* Label of class 0..C-1, and its length in bytes; not NUL-terminated. */
+extern const char *clf_model_label(const ClfModel *model, int class_id,
+								   size_t *length);
+
+/* Class of a label, or -1. */
+extern int	clf_model_class(const ClfModel *model, const char *label,
+							size_t length);
+
+/* Token of id 2..V-1, and its length in bytes; ids 0 and 1 have none (NULL). */
+extern const char *clf_model_token(const ClfModel *model, int id,
+								   size_t *length);
+
+/* "72.1": the ICU the model was trained under, and the one that runs now */
+extern const char *clf_model_icu_version(const ClfModel *model);
+extern const char *clf_icu_version(void);
+
+/*
+ * A text the host attaches to a model (textclf: JSON with the figures of the
+ * training); travels with the bytes, not interpreted by the engine.  The
+ * setter copies and is for a model that is not shared yet.
+ */
+extern const char *clf_model_info(const ClfModel *model, size_t *length);
+extern ClfStatus clf_model_set_info(ClfModel *model, const char *info,
+									size_t length, ClfError *error);
+
+/* ---- prediction ------------------------------------------------------- */
+
+/* Working memory for calls on one model, used by one caller at a time. */
+typedef struct ClfScratch ClfScratch;
+
+extern ClfStatus clf_scratch_new(const ClfModel *model,
+								 const ClfAllocator *allocator,
+								 ClfScratch **scratch, ClfError *error);
+extern size_t clf_scratch_memory(const ClfScratch *scratch);
+extern void clf_scratch_free(ClfScratch *scratch);
+
+/*
+ * Probabilities of the classes for one text: probability[C], summing to 1.
+ * A text without tokens has an answer like any other.
+ */
+extern ClfStatus clf_predict(const ClfModel *model, ClfScratch *scratch,
+							 const char *text, size_t length,
+							 float *probability, ClfError *error);
+
+/* Index of the largest probability; the lowest index among equals. */
+extern int	clf_best(const float *probability, int classes);
+
+/* One token of a text, as the model sees it. */
+typedef struct ClfToken
+{
+	size_t		start;			/* bytes [start, end) of the text */
+	size_t		end;
+	const char *text;			/* normalised form, valid until the next call */
+	size_t		length;
+	int32_t		id;				/* 1 = not in the vocabulary */
+} ClfToken;
+
+/*
+ * The tokens of a text that the model looks at, in order, at most maxlen.
+ * *tokens belongs to scratch and is valid until the next call that uses it.
+ */
+extern ClfStatus clf_tokens(const ClfModel *model, ClfScratch *scratch,
+							const char *text, size_t length,
+							const ClfToken **tokens, size_t *count,
+							ClfError *error);
+
+/* ---- training --------------------------------------------------------- */
+
+/*
+ * Life of a trainer: new, add (once per row), step until CLF_PHASE_DONE,
+ * finish (once), free.  Each step does at most about 20 ms of work on one
+ * core and returns, so the host can look for interrupts between steps.
+ */
+typedef struct ClfTrainer ClfTrainer;
+
+typedef enum ClfPhase
+{
+	CLF_PHASE_PREPARE,			/* ordering rows, counting tokens */
+	CLF_PHASE_TRAIN,
+	CLF_PHASE_VALIDATE,
+	CLF_PHASE_DONE
+} ClfPhase;
+
+/* Figures of one epoch; accuracies are shares of 1, val_* NaN without validation. */
+typedef struct ClfEpoch
+{
+	double		loss;
+	double		accuracy;
+	double		val_loss;
+	double		val_accuracy;
+	double		seconds;
+} ClfEpoch;
+
+typedef struct ClfProgress
+{
+	ClfPhase	phase;
+	bool		epoch_ended;	/* this step completed an epoch: see last_epoch */
+	int			epoch;			/* 1-based number of the epoch under way */
+	int			epochs;			/* planned */
+	int64_t		rows_done;		/* training rows of this epoch so far */
+	int64_t		rows;			/* training rows of an epoch */
+	double		loss;			/* running means of the epoch */
+	double		accuracy;
+	ClfEpoch	last_epoch;
+} ClfProgress;
+
+/* What came of a training; the model is judged on the validation rows. */
+typedef struct ClfSummary
+{
+	int64_t		rows;			/* all rows added */
+	int64_t		training_rows;
+	int64_t		validation_rows;
+	int			classes;
+	int			vocabulary;
+	int64_t		parameters;
+	int			epochs;			/* epochs run */
+	int			best_epoch;		/* the one whose weights were kept */
+	bool		out_of_time;	/* max_seconds ended it */
+	double		accuracy;		/* on validation rows, or NaN */
+	double		macro_f1;
+	const ClfEpoch *history;	/* [epochs], owned by the trainer */
+	const int64_t *class_rows;	/* [C] rows of each class, owned by the trainer */
+} ClfSummary;
+
+/* config may hold "auto" values.  host and what it points to must outlive it. */
+extern ClfStatus clf_trainer_new(const ClfConfig *config, const ClfHost *host,
+								 ClfTrainer **trainer, ClfError *error);
+
+/* Add one row.  Keeps no pointer to text or label. */
+extern ClfStatus clf_trainer_add(ClfTrainer *trainer,
+								 const char *text, size_t text_length,
+								 const char *label, size_t label_length,
+								 ClfError *error);
+
+/*
+ * Do a little more.  The first step after the last row fixes the order of the
+ * rows, the classes and the vocabulary; errors about the data (fewer than two
+ * classes: CLF_ERR_DATA) and the budget come from there, before any training.
+ * After an error only clf_trainer_free is allowed.
+ */
+extern ClfStatus clf_trainer_step(ClfTrainer *trainer, ClfProgress *progress,
+								  ClfError *error);
+
+/*
+ * After the first step: the number of weights the model will have, and whether
+ * the row that was added as number ordinal (from 0) is a validation row.
+ */
+extern int64_t clf_trainer_parameters(const ClfTrainer *trainer);
+extern bool clf_trainer_is_validation(const ClfTrainer *trainer,
+									  uint64_t ordinal);
+
+/* The trained model (from host->allocator, owned by the caller) and figures. */
+extern ClfStatus clf_trainer_finish(ClfTrainer *trainer, ClfModel **model,
+									ClfSummary *summary, ClfError *error);
+
+extern void clf_trainer_free(ClfTrainer *trainer);
+
+/* ---- the machine ------------------------------------------------------ */
+
+/* Name of the kernel set in use: "avx512", "avx2" or "generic". */
+extern const char *clf_kernels_name(void);
+
+/*
+ * Load a serial OpenBLAS from an absolute path, for ClfHost.sgemm.  The library
+ * stays loaded; the host keeps the result.  core_type receives the name of the
+ * kernels that it chose.  CLF_ERR_HOST if it cannot be loaded or gives wrong
+ * products on a small check.
+ */
+extern ClfStatus clf_blas_load(const char *path, ClfSgemm *sgemm,
+							   char *core_type, size_t core_type_size,
+							   ClfError *error);
+
+/* The OpenBLAS core type that suits this CPU ("SkylakeX", ...), or NULL. */
+extern const char *clf_blas_core_type(void);
+
+#endif							/* CLF_H */

@@ -1,0 +1,150 @@
+/*
+ * config.c
+ *	  The table of options: what each one is called, may be and is by default.
+ *
+ * The SQL options, the model file and the reference documentation all walk
+ * this table.  It must not know who reads it.
+ */
+#include "clf.h"
+
+#include <string.h>
+
+#define AUTO_INT (-1)			/* below every minimum: chosen from the rows */
+
+static const char *const architecture_names[] = {"bilstm", "lstm", NULL};
+static const char *const tokenizer_names[] = {"unicode", "keras", NULL};
+static const char *const pooling_names[] = {"last", "max", "mean", NULL};
+static const char *const loss_names[] = {"cross_entropy", "mse", NULL};
+static const char *const optimizer_names[] = {"sgd", "momentum", "rmsprop", "adam", NULL};
+static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
+static const char *const class_weight_names[] = {"none", "balanced", NULL};
+static const char *const validation_mode_names[] = {"stratified", "last", NULL};
+
+#define ENUM(field, names, initial, description) \
+	{#field, CLF_OPTION_ENUM, offsetof(ClfConfig, field), 0, \
+	 sizeof(names) / sizeof(names[0]) - 2, initial, names, description}
+#define INT(field, minimum, maximum, initial, description) \
+	{#field, CLF_OPTION_INT, offsetof(ClfConfig, field), \
+	 minimum, maximum, initial, NULL, description}
+#define REAL(field, minimum, maximum, initial, description) \
+	{#field, CLF_OPTION_REAL, offsetof(ClfConfig, field), \
+	 minimum, maximum, initial, NULL, description}
+#define BOOL(field, initial, description) \
+	{#field, CLF_OPTION_BOOL, offsetof(ClfConfig, field), \
+	 0, 1, initial, NULL, description}
+
+static const ClfOption options[] = {
+	ENUM(architecture, architecture_names, CLF_ARCH_BILSTM,
+		 "network: bilstm (embedding, bidirectional LSTM, maximum over time) or lstm (Keras's stacked LSTM)"),
+	ENUM(tokenizer, tokenizer_names, CLF_TOKENIZER_UNICODE,
+		 "how text becomes tokens: unicode (every script) or keras (Keras's Tokenizer)"),
+	INT(num_words, 3, 5000000, AUTO_INT,
+		"size of the vocabulary, padding and unknown token included"),
+	INT(min_count, 1, 1000000, AUTO_INT,
+		"how often a token must occur in the training rows to enter the vocabulary"),
+	INT(maxlen, 1, 10000, AUTO_INT,
+		"tokens of a text that are looked at"),
+	INT(embedding_dim, 1, 4096, AUTO_INT,
+		"width of the token embedding"),
+	INT(units, 1, 4096, AUTO_INT,
+		"LSTM units per direction"),
+	INT(layers, 1, 8, AUTO_INT,
+		"LSTM layers"),
+	BOOL(bidirectional, AUTO_INT,
+		 "read the text in both directions"),
+	ENUM(pooling, pooling_names, AUTO_INT,
+		 "what of the LSTM's outputs is classified: last state, max or mean over time"),
+	REAL(dropout, 0, 0.95, AUTO_INT,
+		 "share of the pooled features dropped in training"),
+	ENUM(loss, loss_names, CLF_LOSS_CROSS_ENTROPY,
+		 "what training minimises: cross_entropy or mse"),
+	ENUM(optimizer, optimizer_names, CLF_OPTIMIZER_ADAM,
+		 "update rule: sgd, momentum, rmsprop or adam"),
+	REAL(learning_rate, 1e-8, 100, AUTO_INT,
+		 "size of an update"),
+	REAL(momentum, 0, 0.9999, 0.9,
+		 "of optimizer momentum"),
+	ENUM(schedule, schedule_names, AUTO_INT,
+		 "course of the learning rate: constant, linear or cosine (both with warm-up, down to 0)"),
+	REAL(clip_norm, 0, 1e9, AUTO_INT,
+		 "limit of the gradient's global norm; 0 = none"),
+	BOOL(dense_updates, 0,
+		 "update every embedding row at each step, not only the rows of the batch"),
+	REAL(weight_average, 0, 0.99999, AUTO_INT,
+		 "decay of the averaged weights that the model keeps; 0 = keep the last weights"),
+	INT(epochs, 1, 100000, AUTO_INT,
+		"passes over the training rows"),
+	INT(batch_size, 1, 1000000, AUTO_INT,
+		"rows per update"),
+	ENUM(class_weight, class_weight_names, CLF_CLASS_WEIGHT_NONE,
+		 "weight of a row in the loss: none, or balanced by class frequency"),
+	REAL(validation_split, 0, 0.9, AUTO_INT,
+		 "share of the rows kept for validation"),
+	ENUM(validation_mode, validation_mode_names, CLF_VALIDATION_STRATIFIED,
+		 "which rows those are: stratified by label, or the last ones"),
+	INT(early_stopping, 0, 100000, AUTO_INT,
+		"stop after so many epochs without a better validation loss; 0 = never"),
+	REAL(max_seconds, 0, 1e9, 0,
+		 "stop training after so long and keep the best weights so far; 0 = no limit"),
+	INT(seed, 0, 2147483647, 0,
+		"start of the random numbers: the same seed and rows give the same model"),
+};
+
+#define OPTION_COUNT ((int) (sizeof(options) / sizeof(options[0])))
+
+const ClfOption *
+clf_options(int *count)
+{
+	*count = OPTION_COUNT;
+	return options;
+}
+
+/* A field's value as a number, whatever its type. */
+static double
+get_field(const ClfConfig *config, const ClfOption *option)
+{
+	const char *field = (const char *) config + option->offset;
+	int32_t		integer;
+	double		real;
+
+	if (option->type == CLF_OPTION_REAL)
+	{
+		memcpy(&real, field, sizeof real);
+		return real;
+	}
+	memcpy(&integer, field, sizeof integer);
+	return integer;
+}
+
+void
+clf_config_init(ClfConfig *config)
+{
+	memset(config, 0, sizeof *config);
+	for (int i = 0; i < OPTION_COUNT; i++)
+	{
+		char	   *field = (char *) config + options[i].offset;
+		int32_t		integer = (int32_t) options[i].initial;
+
+		if (options[i].type == CLF_OPTION_REAL)
+			memcpy(field, &options[i].initial, sizeof(double));
+		else
+			memcpy(field, &integer, sizeof integer);
+	}
+}
+
+bool
+clf_config_valid(const ClfConfig *config, bool allow_auto)
+{
+	for (int i = 0; i < OPTION_COUNT; i++)
+	{
+		double		value = get_field(config, &options[i]);
+		bool		automatic = options[i].initial < options[i].minimum;
+
+		if (allow_auto && automatic && value == options[i].initial)
+			continue;
+		/* written so that NaN fails */
+		if (!(value >= options[i].minimum && value <= options[i].maximum))
+			return false;
+	}
+	return true;
+}

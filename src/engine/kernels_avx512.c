@@ -1,0 +1,14 @@
+/*
+ * kernels_avx512.c
+ *	  The kernels for CPUs with AVX-512; the Makefile gives the flags.
+ */
+#include "kernels.h"
+
+#if defined(__x86_64__)
+
+#define KERNELS_NAME "avx512"
+#define KERNELS_FUNCTION clf_kernels_avx512
+#define PROJECT_ROWS 6
+#include "kernels_template.h"
+
+#endif							/* __x86_64__ */

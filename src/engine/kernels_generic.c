@@ -1,0 +1,11 @@
+/*
+ * kernels_generic.c
+ *	  The kernels for any CPU of the platform; the Makefile gives the flags.
+ */
+#include "kernels.h"
+
+#define KERNELS_NAME "generic"
+#define KERNELS_FUNCTION clf_kernels_generic
+#define PROJECT_ROWS 2
+#include "kernels_template.h"
+

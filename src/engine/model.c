@@ -1,0 +1,154 @@
+/*
+ * model.c
+ *	  Making a model and looking at its parts.
+ */
+#include "model.h"
+
+#include <string.h>
+
+#include "error.h"
+#include "forward.h"
+
+ClfStatus
+clf_model_new(const ClfAllocator *allocator, ClfModel **model, ClfError *error)
+{
+	ClfMem		mem;
+	ClfModel   *result;
+
+	clf_mem_init(&mem, allocator);
+	result = clf_mem_alloc_zero(&mem, 1, sizeof *result);
+	if (result == NULL)
+		return clf_fail_memory(error);
+	result->mem = mem;
+	clf_vocab_init(&result->labels, &result->mem);
+	clf_vocab_init(&result->words, &result->mem);
+	*model = result;
+	return CLF_OK;
+}
+
+ClfStatus
+clf_model_allocate(ClfModel *model, ClfError *error)
+{
+	ClfStatus	status = clf_tensor_table(&model->config, clf_model_ids(model),
+										  model->labels.count, &model->table,
+										  error);
+
+	if (status != CLF_OK)
+		return status;
+	model->weights = clf_mem_alloc_zero(&model->mem, model->table.floats,
+										sizeof(float));
+	if (model->weights == NULL)
+		return clf_fail_memory(error);
+	return CLF_OK;
+}
+
+ClfStatus
+clf_model_prepare(ClfModel *model, ClfError *error)
+{
+	size_t		floats;
+
+	if (!clf_packed_floats(&model->config, &floats))
+		return clf_fail(error, CLF_ERR_LIMIT, "the network is too large");
+	model->packed = clf_mem_alloc(&model->mem, floats, sizeof(float));
+	if (model->packed == NULL)
+		return clf_fail_memory(error);
+	clf_pack_weights(model, model->packed);
+	return CLF_OK;
+}
+
+void
+clf_model_free(ClfModel *model)
+{
+	ClfMem		mem;
+
+	if (model == NULL)
+		return;
+	clf_vocab_free(&model->labels);
+	clf_vocab_free(&model->words);
+	clf_mem_free(&model->mem, model->weights);
+	clf_mem_free(&model->mem, model->packed);
+	clf_mem_free(&model->mem, model->info);
+	mem = model->mem;			/* the struct holds its own accounting */
+	clf_mem_free(&mem, model);
+}
+
+const ClfConfig *
+clf_model_config(const ClfModel *model)
+{
+	return &model->config;
+}
+
+int
+clf_model_classes(const ClfModel *model)
+{
+	return (int) model->labels.count;
+}
+
+int
+clf_model_vocabulary(const ClfModel *model)
+{
+	return (int) clf_model_ids(model);
+}
+
+int64_t
+clf_model_parameters(const ClfModel *model)
+{
+	return model->table.parameters;
+}
+
+size_t
+clf_model_memory(const ClfModel *model)
+{
+	return model->mem.used;
+}
+
+const char *
+clf_model_label(const ClfModel *model, int class_id, size_t *length)
+{
+	return clf_vocab_string(&model->labels, (uint32_t) class_id, length);
+}
+
+int
+clf_model_class(const ClfModel *model, const char *label, size_t length)
+{
+	return (int) clf_vocab_find(&model->labels, label, length);
+}
+
+const char *
+clf_model_token(const ClfModel *model, int id, size_t *length)
+{
+	if (id < CLF_FIRST_ID || (size_t) id >= clf_model_ids(model))
+	{
+		*length = 0;
+		return NULL;
+	}
+	return clf_vocab_string(&model->words, (uint32_t) (id - CLF_FIRST_ID), length);
+}
+
+const char *
+clf_model_icu_version(const ClfModel *model)
+{
+	return model->icu_version;
+}
+
+const char *
+clf_model_info(const ClfModel *model, size_t *length)
+{
+	*length = model->info_length;
+	return model->info;
+}
+
+ClfStatus
+clf_model_set_info(ClfModel *model, const char *info, size_t length,
+				   ClfError *error)
+{
+	char	   *copy = clf_mem_alloc(&model->mem, length, 1);
+
+	if (copy == NULL)
+		return clf_fail_memory(error);
+	memcpy(copy, info, length);
+	clf_mem_free(&model->mem, model->info);
+	model->info = copy;
+	model->info_length = length;
+	return CLF_OK;
+}

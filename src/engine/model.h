@@ -1,0 +1,64 @@
+/*
+ * model.h
+ *	  What a model is made of.  Written by the trainer and the codec, then
+ *	  constant; read by everyone in the engine.
+ */
+#ifndef CLF_MODEL_H
+#define CLF_MODEL_H
+
+#include "clf.h"
+#include "mem.h"
+#include "tensor.h"
+#include "vocab.h"
+
+#define CLF_ID_PAD 0			/* padding of architecture 'lstm' */
+#define CLF_ID_OOV 1			/* any token that is not in the vocabulary */
+#define CLF_FIRST_ID 2			/* id of words.strings[0] */
+
+#define CLF_MAX_CLASSES 100000
+#define CLF_MAX_LABEL_BYTES 10000
+#define CLF_MAX_VERSION 32		/* bytes of an ICU version, NUL included */
+
+struct ClfModel
+{
+	ClfMem		mem;			/* everything below is from here */
+	ClfConfig	config;			/* no "auto" left */
+	int32_t		tokenizer_version;
+	char		icu_version[CLF_MAX_VERSION];
+	ClfVocab	labels;			/* class -> label, in byte order */
+	ClfVocab	words;			/* id - CLF_FIRST_ID -> token */
+	ClfTensorTable table;
+	float	   *weights;		/* [table.floats] */
+	float	   *packed;			/* the LSTM weights as predict.c wants them */
+	char	   *info;			/* the host's text, may be NULL */
+	size_t		info_length;
+};
+
+/* An empty model that owns its memory. */
+extern ClfStatus clf_model_new(const ClfAllocator *allocator, ClfModel **model,
+							   ClfError *error);
+
+/*
+ * Complete a model whose config, labels and words are set: lay out its table
+ * and allocate its weights as zeros.
+ */
+extern ClfStatus clf_model_allocate(ClfModel *model, ClfError *error);
+
+/* To be called once the weights are there; the model is usable after it. */
+extern ClfStatus clf_model_prepare(ClfModel *model, ClfError *error);
+
+/* Size of the vocabulary, V. */
+static inline size_t
+clf_model_ids(const ClfModel *model)
+{
+	return (size_t) model->words.count + CLF_FIRST_ID;
+}
+
+/* Start of one tensor. */
+static inline float *
+clf_model_tensor(const ClfModel *model, int index)
+{
+	return model->weights + model->table.tensors[index].offset;
+}
+
+#endif							/* CLF_MODEL_H */

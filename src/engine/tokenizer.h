@@ -1,0 +1,50 @@
+/*
+ * tokenizer.h
+ *	  From UTF-8 text to normalised tokens with their place in the text.
+ *
+ * One code path serves training and prediction.  What a tokenizer does depends
+ * on its kind and the ICU version only, never on locale or collation.
+ */
+#ifndef CLF_TOKENIZER_H
+#define CLF_TOKENIZER_H
+
+#include "clf.h"
+#include "mem.h"
+
+#define CLF_TOKENIZER_VERSION 1 /* raise when the same text gives other tokens */
+#define CLF_MAX_TOKEN_BYTES 256 /* normalised; longer ones are cut into pieces */
+
+typedef struct ClfTokenSpan
+{
+	size_t		start;			/* bytes [start, end) of the text */
+	size_t		end;
+	const char *text;			/* normalised, not NUL-terminated */
+	size_t		length;			/* 1..CLF_MAX_TOKEN_BYTES */
+} ClfTokenSpan;
+
+/*
+ * A walk over the tokens of one text.  text must stay in place; the text of a
+ * span is valid until the next call on the same walk.  The struct holds its
+ * own buffers, so a walk allocates nothing.
+ */
+typedef struct ClfTokenWalk
+{
+	ClfTokenizerKind kind;
+	const char *text;
+	size_t		length;
+	size_t		position;		/* bytes of text consumed */
+	size_t		pending;		/* tokenizer's own: bytes of buffer given out */
+	size_t		buffered;		/* tokenizer's own: bytes in buffer */
+	size_t		span_start;		/* tokenizer's own: piece the buffer is from */
+	size_t		span_end;
+	char		buffer[4 * CLF_MAX_TOKEN_BYTES];
+} ClfTokenWalk;
+
+extern void clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind,
+						   const char *text, size_t length);
+
+/* The next token; *more is false, and *span untouched, when there is none. */
+extern ClfStatus clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span,
+							   bool *more, ClfError *error);
+
+#endif							/* CLF_TOKENIZER_H */

@@ -1,0 +1,46 @@
+/*
+ * vocab.h
+ *	  A growing set of byte strings numbered 0, 1, 2 ... in order of arrival:
+ *	  the dictionary of a training, the vocabulary and the labels of a model.
+ *
+ * Strings stand one behind the other in one block, offsets[i] to offsets[i+1],
+ * which is also how a model file holds them.
+ */
+#ifndef CLF_VOCAB_H
+#define CLF_VOCAB_H
+
+#include "clf.h"
+#include "mem.h"
+
+typedef struct ClfVocab
+{
+	ClfMem	   *mem;
+	char	   *bytes;			/* all strings */
+	size_t		bytes_capacity;
+	uint32_t   *offsets;		/* [count + 1] */
+	size_t		offsets_capacity;
+	uint32_t	count;
+	uint32_t   *slots;			/* hash table: index + 1, or 0; [slot_count] */
+	uint32_t	slot_count;		/* a power of two, or 0 */
+} ClfVocab;
+
+extern void clf_vocab_init(ClfVocab *vocab, ClfMem *mem);
+extern void clf_vocab_free(ClfVocab *vocab);
+
+/* Index of the string, or -1. */
+extern int64_t clf_vocab_find(const ClfVocab *vocab, const char *string,
+							  size_t length);
+
+/*
+ * Index of the string, added if it is new.  CLF_ERR_LIMIT beyond 2^31 - 2
+ * strings or 4 GiB - 1 of them.
+ */
+extern ClfStatus clf_vocab_add(ClfVocab *vocab, const char *string,
+							   size_t length, uint32_t *index,
+							   ClfError *error);
+
+/* The string of an index, not NUL-terminated. */
+extern const char *clf_vocab_string(const ClfVocab *vocab, uint32_t index,
+									size_t *length);
+
+#endif							/* CLF_VOCAB_H */

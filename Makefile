@@ -1,0 +1,165 @@
+# textclf: how it is built, installed and tested.
+#
+#   make demo          from nothing to predictions, in a throw-away server
+#   make test          every test; installs what is missing first
+#   make, make install the extension alone, for the server of PG_CONFIG
+#   make unit          the engine's tests under sanitizers, without PostgreSQL
+#   make fuzz          libFuzzer on the decoder, the tokenizer and prediction
+#   make check-memory  the regression tests in a server under valgrind
+#   make setup         only install what is missing
+#
+# Nothing here needs PostgreSQL to be read: a fresh machine has no pg_config.
+
+EXTENSION = textclf
+# one place: default_version of the control file (VERSION is the server's, in PGXS)
+EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+
+# ---- sources and flags, the same for every way of building -----------------
+
+ENGINE_SOURCES := $(sort $(wildcard src/engine/*.c))
+GLUE_SOURCES := $(sort $(wildcard src/*.c))
+
+MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# Prediction never needs it; training is much slower where it is missing.
+BLAS_LIBRARY ?= /usr/lib/$(MULTIARCH)/openblas-serial/libopenblas.so.0
+
+WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
+	-Wvla -Wshadow -Wundef -Wno-unused-parameter -Wno-sign-compare
+
+# Never -ffast-math: linking with it changes the floating-point mode of the
+# whole server.  These two let the compiler vectorise and change no result.
+ENGINE_CFLAGS = -std=gnu11 $(WARNINGS) -Wno-declaration-after-statement \
+	-fno-math-errno -fno-trapping-math
+
+# Flags of single files, by their name without directory and suffix: the
+# kernels for newer CPUs are the only code that may use their instructions.
+CFLAGS_kernels_generic = -O3
+ifneq ($(filter x86_64-%,$(MULTIARCH)),)
+CFLAGS_kernels_avx2 = -O3 -mavx2 -mfma
+CFLAGS_kernels_avx512 = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma \
+	-mprefer-vector-width=512
+endif
+
+ENGINE_LIBS = $(shell pkg-config --libs icu-uc jansson) -ldl -lm
+
+# ---- the extension ---------------------------------------------------------
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+MODULE_big = $(EXTENSION)
+OBJS = $(GLUE_SOURCES:.c=.o) $(ENGINE_SOURCES:.c=.o)
+DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
+DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
+EXTRA_CLEAN = build sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d)
+
+# Only entry points of SQL are visible; before 16, PGDLLEXPORT did not say so.
+PG_CPPFLAGS = -MMD -MP \
+	'-DPGDLLEXPORT=__attribute__((visibility("default")))' \
+	'-DTEXTCLF_VERSION="$(EXTVERSION)"' '-DTEXTCLF_BLAS_LIBRARY="$(BLAS_LIBRARY)"'
+PG_CFLAGS = -fvisibility=hidden -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers
+SHLIB_LINK = $(ENGINE_LIBS)
+# just-in-time inlining has nothing to gain from long-running C functions
+override with_llvm = no
+
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test --load-extension=$(EXTENSION)
+ISOLATION = $(patsubst test/specs/%.spec,%,$(sort $(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=$(EXTENSION)
+TAP_TESTS = 1
+PROVE_TESTS = test/t/*.pl
+
+ifneq ($(wildcard $(PGXS)),)
+
+include $(PGXS)
+
+$(ENGINE_SOURCES:.c=.o): override CFLAGS += $(ENGINE_CFLAGS) $(CFLAGS_$(basename $(@F)))
+
+# Objects made for another server must not be linked again.
+$(OBJS): build/server
+build/server: build/always
+	@mkdir -p build
+	@$(PG_CONFIG) --version --cflags --includedir-server | cmp -s - $@ || \
+		$(PG_CONFIG) --version --cflags --includedir-server > $@
+
+-include $(OBJS:.o=.d)
+
+else
+
+.DEFAULT_GOAL = all
+all install installcheck:
+	@echo "The PostgreSQL server headers are missing: run 'make setup', or set PG_CONFIG." >&2; exit 1
+clean:
+	rm -rf $(EXTRA_CLEAN) $(OBJS)
+
+endif
+
+$(DATA_built): sql/$(EXTENSION).sql $(EXTENSION).control
+	cp $< $@
+
+# ---- the engine alone: objects of each kind in a directory of their own ----
+
+SANITIZE = -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+# test/unit: every test_*.c is a program, the other files are shared by all
+UNIT_SHARED := $(filter-out test/unit/test_%.c,$(wildcard test/unit/*.c))
+UNIT_PROGRAMS := $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/test_*.c)))
+UNIT_OBJECTS = $(patsubst src/%.c,build/unit/%.o,$(ENGINE_SOURCES)) \
+	$(patsubst test/unit/%.c,build/unit/%.o,$(UNIT_SHARED))
+UNIT_CFLAGS = -O1 -g $(ENGINE_CFLAGS) $(SANITIZE) -MMD -MP -iquote src/engine
+
+build/unit/engine/%.o: src/engine/%.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(CFLAGS_$*) $(COPT) -c -o $@ $<
+build/unit/%.o: test/unit/%.c
+	@mkdir -p $(@D)
+	$(CC) $(UNIT_CFLAGS) $(COPT) -c -o $@ $<
+$(UNIT_PROGRAMS): %: %.o $(UNIT_OBJECTS)
+	$(CC) $(SANITIZE) -o $@ $^ $(ENGINE_LIBS)
+
+unit: $(UNIT_PROGRAMS)
+	scripts/run-unit $(UNIT_PROGRAMS)
+
+# test/fuzz: every fuzz_*.c is a target of libFuzzer
+FUZZ_CC = clang
+FUZZ_PROGRAMS := $(patsubst test/fuzz/%.c,build/fuzz/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
+FUZZ_OBJECTS = $(patsubst src/%.c,build/fuzz/%.o,$(ENGINE_SOURCES))
+FUZZ_CFLAGS = -O1 -g $(ENGINE_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -MMD -MP \
+	-iquote src/engine
+FUZZ_RUNS = 1000000
+
+build/fuzz/engine/%.o: src/engine/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(CFLAGS_$*) -c -o $@ $<
+build/fuzz/%.o: test/fuzz/%.c
+	@mkdir -p $(@D)
+	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
+$(FUZZ_PROGRAMS): %: %.o $(FUZZ_OBJECTS)
+	$(FUZZ_CC) $(SANITIZE) -fsanitize=fuzzer -o $@ $^ $(ENGINE_LIBS)
+
+fuzz-programs: $(FUZZ_PROGRAMS)
+fuzz:
+	scripts/setup build fuzz
+	$(MAKE) fuzz-programs
+	scripts/run-fuzz $(FUZZ_RUNS) $(FUZZ_PROGRAMS)
+
+-include $(wildcard build/unit/*.d build/unit/engine/*.d build/fuzz/*.d build/fuzz/engine/*.d)
+
+# ---- whole procedures ------------------------------------------------------
+
+setup:
+	scripts/setup build test
+demo:
+	scripts/setup build
+	scripts/demo
+test:
+	scripts/setup build test
+	scripts/run-tests
+check-memory:
+	scripts/setup build memory
+	scripts/check-memory
+
+build/always:
+.PHONY: all install installcheck clean setup demo test unit fuzz fuzz-programs check-memory build/always
+.SECONDARY:

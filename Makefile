@@ -1,7 +1,7 @@
 # textclf: how it is built, installed and tested.
 #
 #   make demo          from nothing to predictions, in a throw-away server
-#   make test          every test; installs what is missing first
+#   make test          every test; installs what is missing first (PARTS="unit tap": some)
 #   make, make install the extension alone, for the server of PG_CONFIG
 #   make unit          the engine's tests under sanitizers, without PostgreSQL
 #   make fuzz          libFuzzer on the decoder, the tokenizer and prediction
@@ -155,7 +155,7 @@ demo:
 	scripts/demo
 test:
 	scripts/setup build test
-	scripts/run-tests
+	scripts/run-tests $(PARTS)
 check-memory:
 	scripts/setup build memory
 	scripts/check-memory

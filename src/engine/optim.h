@@ -33,6 +33,8 @@ typedef struct ClfOptimizer
 	float	   *second;			/* second moment, a block, or NULL */
 	float	   *average;		/* averaged weights, a block, or NULL */
 	uint32_t   *averaged;		/* [V] step at which a row of average was true */
+	uint32_t   *position;		/* [V] 1 + place of a row in the gradient, or 0 */
+	float	   *zeros;			/* [E] the gradient of a row that has none */
 	uint64_t	step;			/* updates made */
 } ClfOptimizer;
 
@@ -65,7 +67,7 @@ extern void clf_optimizer_step(ClfOptimizer *optimizer, float *weights,
 
 /*
  * Learning rate of update step (from 0) of total: config's rate, its course
- * over the training, and the warm-up over the first tenth of an epoch.
+ * over the training, and a warm-up over the first twentieth of it.
  */
 extern double clf_learning_rate(const ClfConfig *config, uint64_t step,
 								uint64_t total);

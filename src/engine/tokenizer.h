@@ -12,7 +12,8 @@
 #include "mem.h"
 
 #define CLF_TOKENIZER_VERSION 1 /* raise when the same text gives other tokens */
-#define CLF_MAX_TOKEN_BYTES 256 /* normalised; longer ones are cut into pieces */
+#define CLF_MAX_TOKEN_BYTES 256 /* normalised; the rest of a longer one is cut off */
+#define CLF_MAX_PIECE 64		/* characters of a word; a longer one is several tokens */
 
 typedef struct ClfTokenSpan
 {
@@ -25,7 +26,7 @@ typedef struct ClfTokenSpan
 /*
  * A walk over the tokens of one text.  text must stay in place; the text of a
  * span is valid until the next call on the same walk.  The struct holds its
- * own buffers, so a walk allocates nothing.
+ * own buffer, so a walk allocates nothing.
  */
 typedef struct ClfTokenWalk
 {
@@ -33,11 +34,7 @@ typedef struct ClfTokenWalk
 	const char *text;
 	size_t		length;
 	size_t		position;		/* bytes of text consumed */
-	size_t		pending;		/* tokenizer's own: bytes of buffer given out */
-	size_t		buffered;		/* tokenizer's own: bytes in buffer */
-	size_t		span_start;		/* tokenizer's own: piece the buffer is from */
-	size_t		span_end;
-	char		buffer[4 * CLF_MAX_TOKEN_BYTES];
+	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;
 
 extern void clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind,

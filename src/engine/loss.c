@@ -6,9 +6,8 @@
 
 #include <math.h>
 
-/* p = softmax(z); returns the logarithm of the sum of exp(z) */
-static double
-softmax(size_t C, const float *z, float *p)
+double
+clf_softmax(size_t C, const float *z, float *p)
 {
 	float		largest = z[0];
 	double		sum = 0;
@@ -30,7 +29,7 @@ static double
 cross_entropy(size_t C, const float *z, int32_t class_id, float weight,
 			  float *p, float *dz)
 {
-	double		log_sum = softmax(C, z, p);
+	double		log_sum = clf_softmax(C, z, p);
 
 	if (dz)
 	{
@@ -49,7 +48,7 @@ mean_squared_error(size_t C, const float *z, int32_t class_id, float weight,
 	double		loss = 0;
 	double		inner = 0;
 
-	softmax(C, z, p);
+	clf_softmax(C, z, p);
 	for (size_t k = 0; k < C; k++)
 	{
 		double		difference = p[k] - (k == (size_t) class_id ? 1.0 : 0.0);

@@ -126,6 +126,9 @@ extern void clf_network_start(ClfNetwork *network, const float *weights,
 /* Do one item of work; true when the pass is complete. */
 extern bool clf_network_advance(ClfNetwork *network);
 
+/* p = softmax(z), both [C]; returns the logarithm of the sum of exp(z). */
+extern double clf_softmax(size_t C, const float *z, float *p);
+
 /*
  * The loss of a row: from its logits z [C] make the probabilities p [C] and,
  * unless dz is NULL, the gradient of weight * loss with respect to z.

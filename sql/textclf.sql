@@ -1,0 +1,250 @@
+/*
+ * textclf.sql
+ *	  The install script: every SQL object of the extension.
+ *
+ * Tables have natural keys and no sequences.  Nobody but the extension's owner
+ * reads them; everything goes through the functions, which run with the
+ * caller's rights and check who may use a model.
+ */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION textclf" to load this file. \quit
+
+-- ---- tables ---------------------------------------------------------------
+
+CREATE TABLE textclf_model (
+	name text COLLATE "C" PRIMARY KEY,
+	owner regrole NOT NULL,
+	created timestamptz NOT NULL DEFAULT now()
+);
+COMMENT ON TABLE textclf_model IS 'models by name, and who owns them';
+COMMENT ON COLUMN textclf_model.name IS 'what functions call it; without "@"';
+COMMENT ON COLUMN textclf_model.owner IS 'role that may change it';
+COMMENT ON COLUMN textclf_model.created IS 'start of the transaction that created it';
+
+CREATE TABLE textclf_version (
+	model text COLLATE "C" NOT NULL,
+	version int NOT NULL CHECK (version > 0),
+	digest bytea NOT NULL CHECK (octet_length(digest) = 32),
+	created timestamptz NOT NULL DEFAULT now(),
+	info jsonb NOT NULL,
+	bytes bytea NOT NULL,
+	PRIMARY KEY (model, version)
+);
+-- Weights do not compress, and a whole value is read or none.
+ALTER TABLE textclf_version ALTER COLUMN bytes SET STORAGE EXTERNAL;
+COMMENT ON TABLE textclf_version IS 'versions of models; immutable';
+COMMENT ON COLUMN textclf_version.model IS 'name of the model';
+COMMENT ON COLUMN textclf_version.version IS 'counts from 1';
+COMMENT ON COLUMN textclf_version.digest IS 'SHA-256 of bytes, its own field in them counted as zeros';
+COMMENT ON COLUMN textclf_version.created IS 'start of the transaction that trained or imported it';
+COMMENT ON COLUMN textclf_version.info IS 'what is remembered of its training';
+COMMENT ON COLUMN textclf_version.bytes IS 'the model as a safetensors file';
+
+CREATE TABLE textclf_deployment (
+	model text COLLATE "C" NOT NULL,
+	number int NOT NULL CHECK (number > 0),
+	version int NOT NULL,
+	created timestamptz NOT NULL DEFAULT now(),
+	PRIMARY KEY (model, number)
+);
+COMMENT ON TABLE textclf_deployment IS 'which version of a model was in use from when on; the row of the largest number counts';
+COMMENT ON COLUMN textclf_deployment.model IS 'name of the model';
+COMMENT ON COLUMN textclf_deployment.number IS 'counts from 1';
+COMMENT ON COLUMN textclf_deployment.version IS 'what the name alone stands for';
+COMMENT ON COLUMN textclf_deployment.created IS 'start of the transaction that deployed it';
+
+CREATE TABLE textclf_permission (
+	model text COLLATE "C" NOT NULL,
+	role regrole NOT NULL,
+	PRIMARY KEY (model, role)
+);
+COMMENT ON TABLE textclf_permission IS 'roles that may use a model, besides its owner';
+COMMENT ON COLUMN textclf_permission.model IS 'name of the model';
+COMMENT ON COLUMN textclf_permission.role IS 'role that may use it; "-" is everyone';
+
+REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission FROM PUBLIC;
+
+SELECT pg_catalog.pg_extension_config_dump('textclf_model', '');
+SELECT pg_catalog.pg_extension_config_dump('textclf_version', '');
+SELECT pg_catalog.pg_extension_config_dump('textclf_deployment', '');
+SELECT pg_catalog.pg_extension_config_dump('textclf_permission', '');
+
+-- ---- training -------------------------------------------------------------
+
+CREATE FUNCTION textclf_train(
+	source regclass, text_column name, label_column name,
+	model text DEFAULT NULL, options jsonb DEFAULT '{}',
+	OUT model text, OUT version int, OUT deployed boolean,
+	OUT rows bigint, OUT skipped bigint, OUT classes int, OUT epochs int,
+	OUT accuracy double precision, OUT macro_f1 double precision,
+	OUT seconds double precision)
+RETURNS record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_train(regclass, name, name, text, jsonb) IS
+'train a new version of a model from the rows of a table or view';
+
+-- ---- prediction -----------------------------------------------------------
+
+CREATE FUNCTION textclf_predict(model text, doc text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+COMMENT ON FUNCTION textclf_predict(text, text) IS
+'most probable label of a text';
+
+CREATE FUNCTION textclf_predict(model text, docs text[]) RETURNS text[]
+AS 'MODULE_PATHNAME', 'textclf_predict_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION textclf_predict(text, text[]) IS
+'most probable labels of texts, in the same order and shape';
+
+CREATE FUNCTION textclf_probability(model text, doc text, label text) RETURNS real
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+COMMENT ON FUNCTION textclf_probability(text, text, text) IS
+'probability of a label for a text';
+
+CREATE FUNCTION textclf_predict_proba(
+	model text, doc text, top_k int DEFAULT NULL,
+	OUT label text, OUT probability real)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 10;
+COMMENT ON FUNCTION textclf_predict_proba(text, text, int) IS
+'labels with their probabilities for a text, best first';
+
+CREATE FUNCTION textclf_classify() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION textclf_classify() IS
+'trigger that classifies rows: model, text column, label column [, probability column [, version column [, minimum probability]]]';
+
+-- ---- versions and rights --------------------------------------------------
+
+CREATE FUNCTION textclf_deploy(model text, version int) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_deploy(text, int) IS
+'make a version the one that the name of its model stands for';
+
+CREATE FUNCTION textclf_drop(model text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_drop(text) IS
+'drop a model, or one version of it';
+
+CREATE FUNCTION textclf_rename(model text, new_name text) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_rename(text, text) IS
+'give a model another name';
+
+CREATE FUNCTION textclf_set_owner(model text, owner regrole) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_set_owner(text, regrole) IS
+'give a model to another role';
+
+CREATE FUNCTION textclf_grant(model text, role regrole) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_grant(text, regrole) IS
+'let a role, or everyone ("-"), use a model';
+
+CREATE FUNCTION textclf_revoke(model text, role regrole) RETURNS void
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_revoke(text, regrole) IS
+'take back what textclf_grant gave';
+
+CREATE FUNCTION textclf_export(model text) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_export(text) IS
+'a version as the bytes of a safetensors file';
+
+CREATE FUNCTION textclf_import(model text, bytes bytea) RETURNS int
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_import(text, bytea) IS
+'store what textclf_export gave as a new version';
+
+-- ---- inspection -----------------------------------------------------------
+
+CREATE FUNCTION textclf_history(
+	model text,
+	OUT epoch int, OUT loss double precision, OUT accuracy double precision,
+	OUT val_loss double precision, OUT val_accuracy double precision,
+	OUT seconds double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION textclf_history(text) IS
+'figures of each epoch of a training';
+
+CREATE FUNCTION textclf_tokens(
+	model text, doc text,
+	OUT "position" int, OUT token text, OUT id int, OUT in_vocabulary boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 50;
+COMMENT ON FUNCTION textclf_tokens(text, text) IS
+'a text as a model reads it';
+
+CREATE FUNCTION textclf_cache_entries(
+	OUT model text, OUT version int, OUT bytes bigint, OUT hits bigint,
+	OUT loaded timestamptz, OUT last_used timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 5;
+COMMENT ON FUNCTION textclf_cache_entries() IS
+'models that this session keeps in memory';
+
+CREATE FUNCTION textclf_build_info(OUT name text, OUT value text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 8;
+COMMENT ON FUNCTION textclf_build_info() IS
+'processor, kernels, libraries and versions that textclf runs on';
+
+CREATE VIEW textclf_models WITH (security_barrier) AS
+SELECT m.name,
+	v.version,
+	v.version IS NOT DISTINCT FROM (
+		SELECT d.version
+		FROM textclf_deployment d
+		WHERE d.model = m.name
+		ORDER BY d.number DESC
+		LIMIT 1) AS deployed,
+	m.owner,
+	v.created,
+	v.info ->> 'source' AS source,
+	v.info ->> 'text_column' AS text_column,
+	v.info ->> 'label_column' AS label_column,
+	jsonb_array_length(v.info -> 'classes') AS classes,
+	(v.info ->> 'rows')::bigint AS rows,
+	(v.info ->> 'accuracy')::double precision AS accuracy,
+	(v.info ->> 'macro_f1')::double precision AS macro_f1,
+	(v.info ->> 'parameters')::bigint AS parameters,
+	octet_length(v.bytes)::bigint AS bytes,
+	v.info -> 'options' AS options
+FROM textclf_model m
+JOIN textclf_version v ON v.model = m.name
+WHERE pg_has_role(m.owner, 'USAGE')
+	OR EXISTS (
+		SELECT
+		FROM textclf_permission p
+		WHERE p.model = m.name
+			AND (p.role = 0 OR pg_has_role(p.role, 'USAGE')));
+COMMENT ON VIEW textclf_models IS 'versions of the models that the current user may use';
+COMMENT ON COLUMN textclf_models.name IS 'name of the model';
+COMMENT ON COLUMN textclf_models.version IS 'number of the version; name@version means it';
+COMMENT ON COLUMN textclf_models.deployed IS 'whether the name alone means it';
+COMMENT ON COLUMN textclf_models.owner IS 'role that may change the model';
+COMMENT ON COLUMN textclf_models.created IS 'when it was trained or imported';
+COMMENT ON COLUMN textclf_models.source IS 'table or view that it learned from';
+COMMENT ON COLUMN textclf_models.text_column IS 'column that held the texts';
+COMMENT ON COLUMN textclf_models.label_column IS 'column that held the labels';
+COMMENT ON COLUMN textclf_models.classes IS 'number of labels that it tells apart';
+COMMENT ON COLUMN textclf_models.rows IS 'rows that it learned from or was judged on';
+COMMENT ON COLUMN textclf_models.accuracy IS 'share of the validation rows that it got right';
+COMMENT ON COLUMN textclf_models.macro_f1 IS 'mean F1 of the labels on the validation rows';
+COMMENT ON COLUMN textclf_models.parameters IS 'number of weights';
+COMMENT ON COLUMN textclf_models.bytes IS 'size in the database';
+COMMENT ON COLUMN textclf_models.options IS 'what it was trained with, defaults resolved';
+
+CREATE VIEW textclf_cache AS
+SELECT model, version, bytes, hits, loaded, last_used
+FROM textclf_cache_entries();
+COMMENT ON VIEW textclf_cache IS 'models that this session keeps in memory, least recently used first';
+COMMENT ON COLUMN textclf_cache.model IS 'name of the model';
+COMMENT ON COLUMN textclf_cache.version IS 'number of the version';
+COMMENT ON COLUMN textclf_cache.bytes IS 'memory that it takes';
+COMMENT ON COLUMN textclf_cache.hits IS 'look-ups that found it in memory';
+COMMENT ON COLUMN textclf_cache.loaded IS 'when it was decoded';
+COMMENT ON COLUMN textclf_cache.last_used IS 'start of the statement that used it last';
+
+GRANT SELECT ON textclf_models, textclf_cache TO PUBLIC;

@@ -1,0 +1,46 @@
+/*
+ * compat.h
+ *	  Every difference between the PostgreSQL versions that textclf supports.
+ *
+ * Each one is wrapped in a function or macro with one meaning, so that no
+ * version test stands anywhere else.  It knows nothing of textclf.
+ */
+#ifndef TEXTCLF_COMPAT_H
+#define TEXTCLF_COMPAT_H
+
+#include "postgres.h"
+
+#include "storage/buffile.h"
+#include "utils/acl.h"
+
+#if PG_VERSION_NUM < 150000
+#error "textclf needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* Raise an error unless member may make something owned by role. */
+static inline void
+CompatCheckSetRole(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+	check_can_set_role(member, role);
+#else
+	check_is_member_of_role(member, role);
+#endif
+}
+
+/* BufFileWrite took a pointer to non-const before 16. */
+static inline void
+CompatBufFileWrite(BufFile *file, const void *bytes, size_t size)
+{
+#if PG_VERSION_NUM >= 160000
+	BufFileWrite(file, bytes, size);
+#else
+	BufFileWrite(file, unconstify(void *, bytes), size);
+#endif
+}
+
+#endif							/* TEXTCLF_COMPAT_H */

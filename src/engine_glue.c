@@ -1,0 +1,381 @@
+/*
+ * engine_glue.c
+ *	  The one seam between the server and the engine: memory, rows, clock, text
+ *	  encoding and errors.
+ *
+ * The engine knows no PostgreSQL and must never see an error unwind its stack:
+ * what fails inside a callback is remembered there and raised here, after the
+ * engine has returned.  This file in turn must never know of tables, caches or
+ * SQL functions.
+ */
+#include "postgres.h"
+
+#include "common/cryptohash.h"
+#include "common/sha2.h"
+#include "mb/pg_wchar.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "blas.h"
+#include "compat.h"
+#include "engine_glue.h"
+#include "guc.h"
+#include "row_store.h"
+
+StaticAssertDecl(MODEL_DIGEST_SIZE == PG_SHA256_DIGEST_LENGTH,
+				 "the digest of a model is a SHA-256");
+
+/* The share of textclf.training_memory that holds rows: 1 / ROW_SHARE. */
+#define ROW_SHARE	4
+
+struct EngineHost
+{
+	ClfHost		clf;
+	MemoryContext context;
+	RowStore   *rows;
+	ErrorData  *failure;		/* what a callback failed with, or NULL */
+};
+
+/* ---- memory ----------------------------------------------------------- */
+
+/* ClfAllocator.alloc */
+static void *
+allocate(void *context, size_t size)
+{
+	if (!AllocHugeSizeIsValid(size))
+		return NULL;
+	return MemoryContextAllocExtended(context, size,
+									  MCXT_ALLOC_HUGE | MCXT_ALLOC_NO_OOM);
+}
+
+/* ClfAllocator.free */
+static void
+release(void *context, void *pointer)
+{
+	pfree(pointer);
+}
+
+ClfAllocator
+EngineAllocator(MemoryContext context)
+{
+	ClfAllocator allocator = {allocate, release, context};
+
+	return allocator;
+}
+
+/* ---- errors ----------------------------------------------------------- */
+
+/* SQLSTATE of a status.  A model that is not valid was given by the user. */
+static int
+sqlstate_of(ClfStatus status)
+{
+	switch (status)
+	{
+		case CLF_ERR_MEMORY:
+		case CLF_ERR_BUDGET:
+			return ERRCODE_OUT_OF_MEMORY;
+		case CLF_ERR_CORRUPT:
+			return ERRCODE_INVALID_BINARY_REPRESENTATION;
+		case CLF_ERR_ENCODING:
+			return ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
+		case CLF_ERR_LIMIT:
+			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		case CLF_ERR_DATA:
+			return ERRCODE_INVALID_PARAMETER_VALUE;
+		case CLF_ERR_DIVERGED:
+			return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+		case CLF_ERR_HOST:
+		case CLF_OK:
+			break;
+	}
+	return ERRCODE_INTERNAL_ERROR;
+}
+
+/*
+ * The setting that would have satisfied a training that needs bytes for
+ * weights, in whole megabytes.
+ */
+static Size
+training_memory_for(Size bytes)
+{
+	return (bytes / (ROW_SHARE - 1) * ROW_SHARE) / (1024 * 1024) + 1;
+}
+
+void
+EngineCheck(ClfStatus status, const ClfError *error)
+{
+	if (status == CLF_OK)
+		return;
+
+	if (status == CLF_ERR_BUDGET)
+		ereport(ERROR,
+				(errcode(sqlstate_of(status)),
+				 errmsg("%s", error->message),
+				 errdetail("The training needs a textclf.training_memory of %zu MB; it is %d MB.",
+						   training_memory_for(error->bytes_needed),
+						   textclf_training_memory / 1024),
+				 errhint("Raise textclf.training_memory, or ask for a smaller model with the options num_words, embedding_dim or units.")));
+
+	ereport(ERROR,
+			(errcode(sqlstate_of(status)),
+			 errmsg("%s", error->message),
+			 error->detail[0] != '\0' ? errdetail("%s", error->detail) : 0,
+			 status == CLF_ERR_DIVERGED ?
+			 errhint("Try a lower learning_rate, or a clip_norm above 0.") : 0));
+}
+
+void
+EngineHostCheck(EngineHost *host, ClfStatus status, const ClfError *error)
+{
+	if (status == CLF_ERR_HOST && host->failure != NULL)
+		ReThrowError(host->failure);
+	EngineCheck(status, error);
+}
+
+/* ---- what a training borrows ------------------------------------------ */
+
+/*
+ * Remember the error that was just caught in a callback.  Nothing may be done
+ * with the transaction before it is raised again, which EngineHostCheck does.
+ */
+static void
+remember_failure(EngineHost *host, MemoryContext caller)
+{
+	MemoryContextSwitchTo(host->context);
+	host->failure = CopyErrorData();
+	FlushErrorState();
+	MemoryContextSwitchTo(caller);
+}
+
+/* ClfRowStore.append */
+static bool
+append_row(void *context, const void *bytes, size_t size)
+{
+	EngineHost *host = context;
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		RowStoreAppend(host->rows, bytes, size);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		remember_failure(host, caller);
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* ClfRowStore.read */
+static bool
+read_row(void *context, uint64_t offset, void *bytes, size_t size)
+{
+	EngineHost *host = context;
+	MemoryContext caller = CurrentMemoryContext;
+	volatile bool done = false;
+
+	PG_TRY();
+	{
+		RowStoreRead(host->rows, offset, bytes, size);
+		done = true;
+	}
+	PG_CATCH();
+	{
+		remember_failure(host, caller);
+	}
+	PG_END_TRY();
+	return done;
+}
+
+/* ClfHost.seconds */
+static double
+monotonic_seconds(void *context)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+	return INSTR_TIME_GET_DOUBLE(now);
+}
+
+EngineHost *
+EngineHostCreate(void)
+{
+	Size		memory = GucKilobytes(textclf_training_memory);
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "textclf training",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	EngineHost *host = palloc0(sizeof(EngineHost));
+
+	host->context = context;
+	host->rows = RowStoreCreate(memory / ROW_SHARE);
+	host->clf.allocator = EngineAllocator(context);
+	host->clf.memory_limit = memory / ROW_SHARE * (ROW_SHARE - 1);
+	host->clf.store.append = append_row;
+	host->clf.store.read = read_row;
+	host->clf.store.context = host;
+	host->clf.sgemm = BlasSgemm();
+	host->clf.seconds = monotonic_seconds;
+	MemoryContextSwitchTo(old);
+	return host;
+}
+
+const ClfHost *
+EngineHostClf(EngineHost *host)
+{
+	return &host->clf;
+}
+
+MemoryContext
+EngineHostContext(EngineHost *host)
+{
+	return host->context;
+}
+
+void
+EngineHostFree(EngineHost *host)
+{
+	RowStoreFree(host->rows);	/* closes its file */
+	MemoryContextDelete(host->context);
+}
+
+/* ---- model bytes ------------------------------------------------------ */
+
+ClfModel *
+EngineDecode(MemoryContext context, EngineBytes kind,
+			 const char *name, int32 version, const void *bytes, Size size)
+{
+	ClfAllocator allocator = EngineAllocator(context);
+	ClfModel   *model;
+	ClfError	error;
+	ClfStatus	status = clf_model_decode(&allocator, bytes, size, &model, &error);
+
+	if (status == CLF_ERR_CORRUPT && kind == ENGINE_BYTES_STORED)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of model \"%s\" is damaged", version, name),
+				 errdetail_internal("%s", error.message)));
+	EngineCheck(status, &error);
+	return model;
+}
+
+/* Raise an error about a failure of the server's own hash functions. */
+static void
+check_hash(int result, pg_cryptohash_ctx *hash)
+{
+	if (result < 0)
+		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(hash));
+}
+
+bool
+EngineDigest(const void *bytes, Size size, uint8 *digest)
+{
+	const uint8 *data = bytes;
+	char		zeros[CLF_DIGEST_LENGTH];
+	char		hex[CLF_DIGEST_LENGTH];
+	size_t		field;
+	size_t		rest;
+	pg_cryptohash_ctx *hash;
+
+	if (!clf_digest_field(bytes, size, &field))
+		return false;
+	rest = field + CLF_DIGEST_LENGTH;
+	memset(zeros, '0', sizeof(zeros));
+
+	hash = pg_cryptohash_create(PG_SHA256);
+	if (hash == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	check_hash(pg_cryptohash_init(hash), hash);
+	check_hash(pg_cryptohash_update(hash, data, field), hash);
+	check_hash(pg_cryptohash_update(hash, (uint8 *) zeros, sizeof(zeros)), hash);
+	check_hash(pg_cryptohash_update(hash, data + rest, size - rest), hash);
+	check_hash(pg_cryptohash_final(hash, digest, MODEL_DIGEST_SIZE), hash);
+	pg_cryptohash_free(hash);
+
+	hex_encode((const char *) digest, MODEL_DIGEST_SIZE, hex);
+	return memcmp(hex, data + field, sizeof(hex)) == 0;
+}
+
+bytea *
+EngineEncode(const ClfModel *model, uint8 *digest)
+{
+	ClfAllocator allocator = EngineAllocator(CurrentMemoryContext);
+	ClfError	error;
+	void	   *encoded;
+	size_t		size;
+	size_t		field;
+	bytea	   *bytes;
+
+	EngineCheck(clf_model_encode(model, &allocator, &encoded, &size, &error),
+				&error);
+	if (size > GucKilobytes(textclf_max_model_size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model is too large"),
+				 errdetail("It takes %zu kB; textclf.max_model_size is %d kB.",
+						   size / 1024 + 1, textclf_max_model_size)));
+
+	bytes = palloc(VARHDRSZ + size);
+	SET_VARSIZE(bytes, VARHDRSZ + size);
+	memcpy(VARDATA(bytes), encoded, size);
+	pfree(encoded);
+
+	EngineDigest(VARDATA(bytes), size, digest);
+	if (!clf_digest_field(VARDATA(bytes), size, &field))
+		elog(ERROR, "encoded model has no digest field");
+	hex_encode((const char *) digest, MODEL_DIGEST_SIZE, VARDATA(bytes) + field);
+	return bytes;
+}
+
+/* ---- text ------------------------------------------------------------- */
+
+EngineText
+EngineTextInit(const char *bytes, Size length)
+{
+	EngineText	text = {bytes, length, NULL};
+	char	   *converted;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return text;
+	converted = pg_server_to_any(bytes, length, PG_UTF8);
+	if (converted != bytes)
+	{
+		text.bytes = text.converted = converted;
+		text.length = strlen(converted);
+	}
+	return text;
+}
+
+void
+EngineTextFree(EngineText *text)
+{
+	if (text->converted != NULL)
+		pfree(text->converted);
+}
+
+text *
+EngineTextToServer(const char *bytes, Size length)
+{
+	char	   *converted = pg_any_to_server(bytes, length, PG_UTF8);
+
+	if (converted == bytes)
+		return cstring_to_text_with_len(bytes, length);
+	return cstring_to_text(converted);
+}
+
+void
+EnginePredict(const ClfModel *model, ClfScratch *scratch,
+			  text *doc, float *probability)
+{
+	EngineText	utf8 = EngineTextInit(VARDATA_ANY(doc), VARSIZE_ANY_EXHDR(doc));
+	ClfError	error;
+
+	EngineCheck(clf_predict(model, scratch, utf8.bytes, utf8.length,
+							probability, &error), &error);
+	EngineTextFree(&utf8);
+}

@@ -1,0 +1,51 @@
+/*
+ * model_cache.h
+ *	  The models that this session has used, decoded and ready.
+ */
+#ifndef TEXTCLF_MODEL_CACHE_H
+#define TEXTCLF_MODEL_CACHE_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "lib/ilist.h"
+
+#include "engine_glue.h"
+
+/* A version in memory.  Only model_cache.c writes it, save for the scratch space. */
+typedef struct CachedModel
+{
+	dlist_node	node;			/* in order of use */
+	MemoryContext context;		/* holds all of this */
+	char	   *name;
+	int32		version;
+	uint8		digest[MODEL_DIGEST_SIZE];
+	ClfModel   *model;
+	int			classes;
+	ClfScratch *scratch;
+	float	   *probability;	/* [classes] of the last prediction */
+	int64		hits;			/* look-ups that found it here */
+	TimestampTz loaded;
+	TimestampTz last_used;		/* start of the statement that used it last */
+} CachedModel;
+
+/*
+ * Give the version that a reference (`name` or `name@3`) means to the active
+ * snapshot.  Errors: there is none, the current user may not use it, its bytes
+ * are damaged.
+ *
+ * The answer is valid until the next look-up; nothing between the two may run
+ * code of the user.
+ */
+extern CachedModel *ModelCacheLookup(text *reference);
+
+/* Predict a text with a cached model: fills probability, returns the best class. */
+extern int	CachedModelPredict(CachedModel *cached, text *doc);
+
+/* Bytes that a cached model holds. */
+extern Size CachedModelSize(const CachedModel *cached);
+
+/* The cached models, least recently used first. */
+extern dlist_head *ModelCacheList(void);
+
+#endif							/* TEXTCLF_MODEL_CACHE_H */

@@ -1,0 +1,58 @@
+/*
+ * model_info.h
+ *	  What is remembered of a model's training: the JSON that stands in the
+ *	  models table and travels in the model bytes.
+ */
+#ifndef TEXTCLF_MODEL_INFO_H
+#define TEXTCLF_MODEL_INFO_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+#include "engine/clf.h"
+
+#define INFO_COUNT_UNKNOWN	(-1)
+
+/* Anything may be unknown: NULL, INFO_COUNT_UNKNOWN, NaN. */
+typedef struct ModelInfo
+{
+	char	   *textclf_version;
+	char	   *source;			/* qualified name of the relation */
+	char	   *text_column;
+	char	   *label_column;
+	int64		rows;			/* learned from or validated on */
+	int64		skipped;		/* text or label NULL */
+	int64		training_rows;
+	int64		validation_rows;
+	int64		epochs;			/* run */
+	int64		best_epoch;
+	double		accuracy;		/* on the validation rows */
+	double		macro_f1;
+	double		seconds;
+	int			history_length;
+	ClfEpoch   *history;
+	int64	   *class_rows;		/* of each class of the model, or NULL */
+} ModelInfo;
+
+/* Set everything to unknown. */
+extern void ModelInfoInit(ModelInfo *info);
+
+/*
+ * Write info as JSON text in the server encoding, with what the model itself
+ * tells: options, classes, parameters, vocabulary, ICU version.
+ */
+extern char *ModelInfoToJson(const ModelInfo *info, const ClfModel *model);
+
+/*
+ * Read what ModelInfoToJson wrote.  The JSON may come from anyone: what is
+ * missing or of the wrong type stays unknown.  model gives the names of the
+ * classes; without one (NULL) class_rows stays unknown.
+ */
+extern void ModelInfoFromJsonb(Jsonb *json, const ClfModel *model,
+							   ModelInfo *info);
+
+/* The same for the text that a decoded model carries; never fails for it. */
+extern void ModelInfoFromModel(const ClfModel *model, ModelInfo *info);
+
+#endif							/* TEXTCLF_MODEL_INFO_H */

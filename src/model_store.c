@@ -1,0 +1,811 @@
+/*
+ * model_store.c
+ *	  The models in the database: names, versions, owners, grants, bytes.
+ *
+ * This is the only file that knows the tables.  It must never know what model
+ * bytes mean.
+ *
+ * The tables can be read by the extension's owner alone.  The fixed queries
+ * below run under that role, with every name and operator qualified, so that
+ * the caller's search_path has no say; who may do what is decided here, by
+ * ModelStoreCheckUse and ModelStoreCheckOwner, for the role that called.
+ *
+ * Readers see what their snapshot sees.  Changes take a lock on the model's
+ * name and then look with the latest snapshot: a training that ran for an hour
+ * in a REPEATABLE READ transaction must not number its version by what was
+ * committed an hour ago.  Trainings and deployments only insert rows.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+#include <limits.h>
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "model_store.h"
+
+#define EXTENSION_NAME "textclf"
+#define MODEL_TABLE "textclf_model"
+
+/* ---- the queries ------------------------------------------------------ */
+
+typedef enum QueryId
+{
+	QUERY_RESOLVE,
+	QUERY_FETCH,
+	QUERY_FETCH_INFO,
+	QUERY_OWNER,
+	QUERY_DEPLOYED,
+	QUERY_HAS_VERSION,
+	QUERY_NEXT_VERSION,
+	QUERY_CREATE,
+	QUERY_ADD,
+	QUERY_DEPLOY,
+	QUERY_TRIM,
+	QUERY_DROP_VERSION,
+	QUERY_DROP_PERMISSIONS,
+	QUERY_DROP_DEPLOYMENTS,
+	QUERY_DROP_VERSIONS,
+	QUERY_DROP_MODEL,
+	QUERY_RENAME_PERMISSIONS,
+	QUERY_RENAME_DEPLOYMENTS,
+	QUERY_RENAME_VERSIONS,
+	QUERY_RENAME_MODEL,
+	QUERY_SET_OWNER,
+	QUERY_GRANT,
+	QUERY_REVOKE,
+	QUERY_COUNT
+} QueryId;
+
+#define MAX_ARGUMENTS 6
+
+typedef struct StoreQuery
+{
+	const char *text;			/* %1$s: the extension's schema, quoted */
+	Oid			arguments[MAX_ARGUMENTS];	/* ends with InvalidOid */
+} StoreQuery;
+
+#define EQ " OPERATOR(pg_catalog.=) "
+
+static StoreQuery queries[QUERY_COUNT] = {
+	/* model, version or NULL: version and digest are NULL if there is none */
+	[QUERY_RESOLVE] = {
+		"SELECT v.version, v.digest, m.owner::pg_catalog.oid, "
+		"  ARRAY(SELECT p.role::pg_catalog.oid FROM %1$s.textclf_permission AS p "
+		"        WHERE p.model" EQ "m.name) "
+		"FROM %1$s.textclf_model AS m "
+		"LEFT JOIN %1$s.textclf_version AS v ON v.model" EQ "m.name "
+		"  AND v.version" EQ "COALESCE($2, "
+		"    (SELECT d.version FROM %1$s.textclf_deployment AS d "
+		"     WHERE d.model" EQ "m.name ORDER BY d.number DESC LIMIT 1)) "
+		"WHERE m.name" EQ "$1",
+	{TEXTOID, INT4OID}},
+	[QUERY_FETCH] = {
+		"SELECT v.bytes FROM %1$s.textclf_version AS v "
+		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
+	{TEXTOID, INT4OID}},
+	[QUERY_FETCH_INFO] = {
+		"SELECT v.info FROM %1$s.textclf_version AS v "
+		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
+	{TEXTOID, INT4OID}},
+	[QUERY_OWNER] = {
+		"SELECT m.owner::pg_catalog.oid FROM %1$s.textclf_model AS m "
+		"WHERE m.name" EQ "$1",
+	{TEXTOID}},
+	[QUERY_DEPLOYED] = {
+		"SELECT d.version FROM %1$s.textclf_deployment AS d "
+		"WHERE d.model" EQ "$1 ORDER BY d.number DESC LIMIT 1",
+	{TEXTOID}},
+	[QUERY_HAS_VERSION] = {
+		"SELECT v.version FROM %1$s.textclf_version AS v "
+		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
+	{TEXTOID, INT4OID}},
+	/* A number that was ever deployed is not given again, even if dropped. */
+	[QUERY_NEXT_VERSION] = {
+		"SELECT GREATEST("
+		"  (SELECT pg_catalog.max(v.version) FROM %1$s.textclf_version AS v "
+		"   WHERE v.model" EQ "$1), "
+		"  (SELECT pg_catalog.max(d.version) FROM %1$s.textclf_deployment AS d "
+		"   WHERE d.model" EQ "$1), 0) OPERATOR(pg_catalog.+) 1",
+	{TEXTOID}},
+	[QUERY_CREATE] = {
+		"INSERT INTO %1$s.textclf_model (name, owner) VALUES ($1, $2)",
+	{TEXTOID, OIDOID}},
+	[QUERY_ADD] = {
+		"INSERT INTO %1$s.textclf_version (model, version, digest, info, bytes) "
+		"VALUES ($1, $2, $3, $4::pg_catalog.jsonb, $5)",
+	{TEXTOID, INT4OID, BYTEAOID, TEXTOID, BYTEAOID}},
+	[QUERY_DEPLOY] = {
+		"INSERT INTO %1$s.textclf_deployment (model, number, version) "
+		"SELECT $1, COALESCE(pg_catalog.max(d.number), 0) OPERATOR(pg_catalog.+) 1, $2 "
+		"FROM %1$s.textclf_deployment AS d WHERE d.model" EQ "$1",
+	{TEXTOID, INT4OID}},
+	/* model, deployed version, how many to keep */
+	[QUERY_TRIM] = {
+		"DELETE FROM %1$s.textclf_version AS v "
+		"WHERE v.model" EQ "$1 AND v.version OPERATOR(pg_catalog.<>) $2 "
+		"AND v.version OPERATOR(pg_catalog.<) "
+		"  (SELECT pg_catalog.min(k.version) FROM "
+		"    (SELECT n.version FROM %1$s.textclf_version AS n "
+		"     WHERE n.model" EQ "$1 ORDER BY n.version DESC LIMIT $3) AS k)",
+	{TEXTOID, INT4OID, INT4OID}},
+	[QUERY_DROP_VERSION] = {
+		"DELETE FROM %1$s.textclf_version AS v "
+		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
+	{TEXTOID, INT4OID}},
+	[QUERY_DROP_PERMISSIONS] = {
+		"DELETE FROM %1$s.textclf_permission AS p WHERE p.model" EQ "$1",
+	{TEXTOID}},
+	[QUERY_DROP_DEPLOYMENTS] = {
+		"DELETE FROM %1$s.textclf_deployment AS d WHERE d.model" EQ "$1",
+	{TEXTOID}},
+	[QUERY_DROP_VERSIONS] = {
+		"DELETE FROM %1$s.textclf_version AS v WHERE v.model" EQ "$1",
+	{TEXTOID}},
+	[QUERY_DROP_MODEL] = {
+		"DELETE FROM %1$s.textclf_model AS m WHERE m.name" EQ "$1",
+	{TEXTOID}},
+	[QUERY_RENAME_PERMISSIONS] = {
+		"UPDATE %1$s.textclf_permission AS p SET model = $2 WHERE p.model" EQ "$1",
+	{TEXTOID, TEXTOID}},
+	[QUERY_RENAME_DEPLOYMENTS] = {
+		"UPDATE %1$s.textclf_deployment AS d SET model = $2 WHERE d.model" EQ "$1",
+	{TEXTOID, TEXTOID}},
+	[QUERY_RENAME_VERSIONS] = {
+		"UPDATE %1$s.textclf_version AS v SET model = $2 WHERE v.model" EQ "$1",
+	{TEXTOID, TEXTOID}},
+	[QUERY_RENAME_MODEL] = {
+		"UPDATE %1$s.textclf_model AS m SET name = $2 WHERE m.name" EQ "$1",
+	{TEXTOID, TEXTOID}},
+	[QUERY_SET_OWNER] = {
+		"UPDATE %1$s.textclf_model AS m SET owner = $2 WHERE m.name" EQ "$1",
+	{TEXTOID, OIDOID}},
+	[QUERY_GRANT] = {
+		"INSERT INTO %1$s.textclf_permission (model, role) VALUES ($1, $2) "
+		"ON CONFLICT DO NOTHING",
+	{TEXTOID, OIDOID}},
+	[QUERY_REVOKE] = {
+		"DELETE FROM %1$s.textclf_permission AS p "
+		"WHERE p.model" EQ "$1 AND p.role" EQ "$2",
+	{TEXTOID, OIDOID}}
+};
+
+/* With which eyes a query looks at the tables. */
+typedef enum View
+{
+	VIEW_ACTIVE,				/* reads what the calling statement sees */
+	VIEW_LATEST,				/* reads what is committed now */
+	VIEW_CHANGE					/* reads that too, and writes */
+} View;
+
+/* ---- where the tables are --------------------------------------------- */
+
+/*
+ * The extension can be dropped, created again elsewhere and given to another
+ * owner, in one session.  All of that, and a renamed schema, sends one of the
+ * two invalidation messages that reset valid.
+ */
+static struct
+{
+	bool		valid;
+	Oid			extension;
+	Oid			table;			/* textclf_model, which stands for all */
+	Oid			owner;			/* of that table */
+	char	   *schema;			/* quoted; in TopMemoryContext */
+} place;
+
+static SPIPlanPtr plans[QUERY_COUNT];	/* for place.schema */
+
+static void
+relation_changed(Datum argument, Oid relation)
+{
+	if (relation == InvalidOid || relation == place.table)
+		place.valid = false;
+}
+
+static void
+schema_changed(Datum argument, int cache, uint32 hash)
+{
+	place.valid = false;
+}
+
+/* Read OID and schema of the extension from the catalog. */
+static void
+find_extension(Oid *extension, Oid *schema)
+{
+	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	*extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+	*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+}
+
+/* Owner of a table. */
+static Oid
+table_owner(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Forget the plans, which have the name of another schema in them. */
+static void
+drop_plans(void)
+{
+	for (int i = 0; i < QUERY_COUNT; i++)
+	{
+		if (plans[i] != NULL)
+			SPI_freeplan(plans[i]);
+		plans[i] = NULL;
+	}
+}
+
+/* Make place valid. */
+static void
+find_place(void)
+{
+	static bool registered = false;
+	Oid			extension;
+	Oid			schema;
+	Oid			table;
+	char	   *schema_name;
+
+	if (place.valid)
+		return;
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+		registered = true;
+	}
+
+	find_extension(&extension, &schema);
+	table = get_relname_relid(MODEL_TABLE, schema);
+	schema_name = get_namespace_name(schema);
+	if (!OidIsValid(table) || schema_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("extension \"%s\" has lost its table \"%s\"",
+						EXTENSION_NAME, MODEL_TABLE)));
+
+	if (place.schema == NULL || extension != place.extension ||
+		strcmp(place.schema, quote_identifier(schema_name)) != 0)
+	{
+		drop_plans();
+		if (place.schema != NULL)
+			pfree(place.schema);
+		place.schema = NULL;
+		place.schema = MemoryContextStrdup(TopMemoryContext,
+										   quote_identifier(schema_name));
+	}
+	place.extension = extension;
+	place.table = table;
+	place.owner = table_owner(table);
+	place.valid = true;
+}
+
+Oid
+ModelStoreExtension(void)
+{
+	find_place();
+	return place.extension;
+}
+
+/* ---- running queries -------------------------------------------------- */
+
+/* What store_end restores. */
+typedef struct StoreSession
+{
+	Oid			user;
+	int			security_context;
+	MemoryContext caller;		/* context for results */
+} StoreSession;
+
+/*
+ * Become the owner of the tables, for the fixed queries only.  If an error
+ * comes in between, the end of the (sub)transaction restores the user.
+ */
+static void
+store_begin(StoreSession *session)
+{
+	session->caller = CurrentMemoryContext;
+	find_place();
+	GetUserIdAndSecContext(&session->user, &session->security_context);
+	SetUserIdAndSecContext(place.owner,
+						   session->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+static void
+store_end(const StoreSession *session)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	SetUserIdAndSecContext(session->user, session->security_context);
+}
+
+/* The plan of a query, prepared at its first use. */
+static SPIPlanPtr
+get_plan(QueryId id)
+{
+	StoreQuery *query = &queries[id];
+	int			arguments = 0;
+	SPIPlanPtr	plan;
+
+	if (plans[id] != NULL)
+		return plans[id];
+	while (arguments < MAX_ARGUMENTS && OidIsValid(query->arguments[arguments]))
+		arguments++;
+	plan = SPI_prepare(psprintf(query->text, place.schema), arguments,
+					   query->arguments);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	plans[id] = plan;
+	return plan;
+}
+
+/* Run a query between store_begin and store_end; its rows are in SPI_tuptable. */
+static uint64
+run_query(QueryId id, View view, Datum *arguments, const char *nulls)
+{
+	SPIPlanPtr	plan = get_plan(id);
+	int			result;
+
+	if (view == VIEW_ACTIVE)
+		result = SPI_execute_plan(plan, arguments, nulls, true, 0);
+	else
+		result = SPI_execute_snapshot(plan, arguments, nulls,
+									  GetLatestSnapshot(), InvalidSnapshot,
+									  view == VIEW_LATEST, true, 0);
+	if (result < 0)
+		elog(ERROR, "query on models failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+/* A column of the first row. */
+static Datum
+get_column(int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+						 column, isnull);
+}
+
+/* Run a single query that changes the tables. */
+static void
+change(QueryId id, Datum first, Datum second)
+{
+	StoreSession session;
+	Datum		arguments[] = {first, second};
+
+	store_begin(&session);
+	run_query(id, VIEW_CHANGE, arguments, NULL);
+	store_end(&session);
+}
+
+/*
+ * Run a single query that reads one number with the latest snapshot.  False if
+ * it gives no row.
+ */
+static bool
+read_number(QueryId id, Datum first, Datum second, Datum *number)
+{
+	StoreSession session;
+	Datum		arguments[] = {first, second};
+	bool		found;
+	bool		isnull = true;
+
+	store_begin(&session);
+	found = run_query(id, VIEW_LATEST, arguments, NULL) > 0;
+	if (found)
+		*number = get_column(1, &isnull);	/* int4 or oid: by value */
+	store_end(&session);
+	return found && !isnull;
+}
+
+/* ---- names ------------------------------------------------------------ */
+
+void
+ModelNameCheck(const char *name)
+{
+	if (name[0] == '\0' || strlen(name) > MODEL_NAME_MAX ||
+		strchr(name, '@') != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid model name \"%s\"", name),
+				 errdetail("A model name has 1 to %d bytes and no \"@\", which separates a name from a version.",
+						   MODEL_NAME_MAX)));
+}
+
+void
+ModelNameParse(const char *reference, char **name, int32 *version)
+{
+	const char *at = strchr(reference, '@');
+	int64		number = 0;
+	const char *digit;
+
+	*version = VERSION_DEPLOYED;
+	if (at == NULL)
+	{
+		*name = pstrdup(reference);
+		ModelNameCheck(*name);
+		return;
+	}
+	*name = pnstrdup(reference, at - reference);
+	ModelNameCheck(*name);
+
+	for (digit = at + 1; isdigit((unsigned char) *digit) && number <= INT_MAX; digit++)
+		number = number * 10 + (*digit - '0');
+	if (*digit != '\0' || at[1] == '0' || number == 0 || number > INT_MAX)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("invalid model version in \"%s\"", reference),
+				 errdetail("What follows \"@\" must be a positive integer.")));
+	*version = (int32) number;
+}
+
+static void
+report_no_model(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" does not exist", name),
+			 errhint("The view textclf_models lists the models that you may use.")));
+}
+
+static void
+report_no_version(const char *name, int32 version)
+{
+	if (version == VERSION_DEPLOYED)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("model \"%s\" has no deployed version", name),
+				 errhint("Use textclf_deploy to choose one, or name a version as in \"%s@1\".", name)));
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("model \"%s\" has no version %d", name, version),
+			 errhint("The view textclf_models lists the versions that you may use.")));
+}
+
+/* ---- reading ---------------------------------------------------------- */
+
+/* Copy the OIDs of an oid[] datum into context. */
+static void
+copy_grantees(Datum array, MemoryContext context, ModelVersion *result)
+{
+	ArrayType  *oids = DatumGetArrayTypeP(array);
+	int			count = ArrayGetNItems(ARR_NDIM(oids), ARR_DIMS(oids));
+
+	result->grantee_count = count;
+	result->grantees = NULL;
+	if (count == 0)
+		return;
+	result->grantees = MemoryContextAlloc(context, count * sizeof(Oid));
+	memcpy(result->grantees, ARR_DATA_PTR(oids), count * sizeof(Oid));
+}
+
+void
+ModelStoreResolve(const char *reference, MemoryContext context,
+				  ModelVersion *result)
+{
+	StoreSession session;
+	char	   *name;
+	int32		version;
+	Datum		arguments[2];
+	char		nulls[] = "  ";
+	bytea	   *digest;
+	Datum		value;
+	bool		isnull;
+
+	ModelNameParse(reference, &name, &version);
+	arguments[0] = CStringGetTextDatum(name);
+	arguments[1] = Int32GetDatum(version);
+	if (version == VERSION_DEPLOYED)
+		nulls[1] = 'n';
+
+	store_begin(&session);
+	if (run_query(QUERY_RESOLVE, VIEW_ACTIVE, arguments, nulls) == 0)
+		report_no_model(name);
+	result->owner = DatumGetObjectId(get_column(3, &isnull));
+	copy_grantees(get_column(4, &isnull), context, result);
+	value = get_column(1, &isnull);
+	if (isnull)
+	{
+		SetUserIdAndSecContext(session.user, session.security_context);
+		ModelStoreCheckUse(&(ModelVersion)
+						   {
+							   .name = name, .owner = result->owner,
+							   .grantee_count = result->grantee_count,
+							   .grantees = result->grantees
+						   });
+		report_no_version(name, version);
+	}
+	result->version = DatumGetInt32(value);
+	digest = DatumGetByteaPP(get_column(2, &isnull));
+	if (VARSIZE_ANY_EXHDR(digest) != MODEL_DIGEST_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of model \"%s\" is damaged",
+						result->version, name),
+				 errdetail("Its digest has the wrong length.")));
+	memcpy(result->digest, VARDATA_ANY(digest), MODEL_DIGEST_SIZE);
+	result->name = MemoryContextStrdup(context, name);
+	store_end(&session);
+}
+
+void
+ModelStoreCheckUse(const ModelVersion *version)
+{
+	Oid			user = GetUserId();
+
+	if (has_privs_of_role(user, version->owner))
+		return;
+	for (int i = 0; i < version->grantee_count; i++)
+		if (!OidIsValid(version->grantees[i]) ||
+			has_privs_of_role(user, version->grantees[i]))
+			return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("permission denied for model \"%s\"", version->name)));
+}
+
+void
+ModelStoreCheckOwner(const char *name, Oid owner)
+{
+	if (!has_privs_of_role(GetUserId(), owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of model \"%s\"", name)));
+}
+
+/* A column of a resolved version, copied into CurrentMemoryContext. */
+static Datum
+fetch(QueryId id, const ModelVersion *version)
+{
+	StoreSession session;
+	Datum		arguments[] = {
+		CStringGetTextDatum(version->name), Int32GetDatum(version->version)
+	};
+	MemoryContext old;
+	Datum		value;
+	bool		isnull;
+
+	store_begin(&session);
+	if (run_query(id, VIEW_ACTIVE, arguments, NULL) == 0)
+		report_no_version(version->name, version->version);
+	value = get_column(1, &isnull);
+	old = MemoryContextSwitchTo(session.caller);
+	value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+	MemoryContextSwitchTo(old);
+	store_end(&session);
+	return value;
+}
+
+bytea *
+ModelStoreFetch(const ModelVersion *version)
+{
+	return DatumGetByteaP(fetch(QUERY_FETCH, version));
+}
+
+Jsonb *
+ModelStoreFetchInfo(const ModelVersion *version)
+{
+	return DatumGetJsonbP(fetch(QUERY_FETCH_INFO, version));
+}
+
+/* ---- changing --------------------------------------------------------- */
+
+bool
+ModelStoreMayChange(const char *name, bool missing_ok)
+{
+	Datum		owner;
+
+	ModelNameCheck(name);
+	if (read_number(QUERY_OWNER, CStringGetTextDatum(name), (Datum) 0, &owner))
+	{
+		ModelStoreCheckOwner(name, DatumGetObjectId(owner));
+		return true;
+	}
+	if (!missing_ok)
+		report_no_model(name);
+	return false;
+}
+
+/* The number by which a name is locked; names that share one wait for each other. */
+static uint32
+lock_number(const char *name)
+{
+	return hash_bytes((const unsigned char *) name, strlen(name));
+}
+
+static void
+lock_number_exclusively(uint32 number)
+{
+	find_place();
+	LockDatabaseObject(place.table, number, 0, ShareUpdateExclusiveLock);
+}
+
+bool
+ModelStoreLock(const char *name, bool missing_ok)
+{
+	/* First without the lock: who may not change a model must not block it. */
+	ModelStoreMayChange(name, missing_ok);
+	lock_number_exclusively(lock_number(name));
+	return ModelStoreMayChange(name, missing_ok);
+}
+
+void
+ModelStoreLockBoth(const char *name, const char *other)
+{
+	uint32		first = lock_number(name);
+	uint32		second = lock_number(other);
+
+	lock_number_exclusively(Min(first, second));
+	lock_number_exclusively(Max(first, second));
+}
+
+int32
+ModelStoreDeployed(const char *name)
+{
+	Datum		version;
+
+	if (!read_number(QUERY_DEPLOYED, CStringGetTextDatum(name), (Datum) 0, &version))
+		return VERSION_DEPLOYED;
+	return DatumGetInt32(version);
+}
+
+bool
+ModelStoreHasVersion(const char *name, int32 version)
+{
+	Datum		found;
+
+	return read_number(QUERY_HAS_VERSION, CStringGetTextDatum(name),
+					   Int32GetDatum(version), &found);
+}
+
+void
+ModelStoreCreate(const char *name)
+{
+	change(QUERY_CREATE, CStringGetTextDatum(name), ObjectIdGetDatum(GetUserId()));
+}
+
+int32
+ModelStoreAdd(const char *name, const NewVersion *content)
+{
+	StoreSession session;
+	bytea	   *digest = palloc(VARHDRSZ + MODEL_DIGEST_SIZE);
+	Datum		number;
+	Datum		arguments[5];
+
+	SET_VARSIZE(digest, VARHDRSZ + MODEL_DIGEST_SIZE);
+	memcpy(VARDATA(digest), content->digest, MODEL_DIGEST_SIZE);
+	if (!read_number(QUERY_NEXT_VERSION, CStringGetTextDatum(name), (Datum) 0, &number))
+		elog(ERROR, "no number for the next version of model \"%s\"", name);
+
+	arguments[0] = CStringGetTextDatum(name);
+	arguments[1] = number;
+	arguments[2] = PointerGetDatum(digest);
+	arguments[3] = CStringGetTextDatum(content->info);
+	arguments[4] = PointerGetDatum(content->bytes);
+	store_begin(&session);
+	run_query(QUERY_ADD, VIEW_CHANGE, arguments, NULL);
+	store_end(&session);
+	return DatumGetInt32(number);
+}
+
+void
+ModelStoreDeploy(const char *name, int32 version)
+{
+	if (!ModelStoreHasVersion(name, version))
+		report_no_version(name, version);
+	change(QUERY_DEPLOY, CStringGetTextDatum(name), Int32GetDatum(version));
+}
+
+void
+ModelStoreTrim(const char *name, int32 keep)
+{
+	StoreSession session;
+	Datum		arguments[] = {
+		CStringGetTextDatum(name),
+		Int32GetDatum(ModelStoreDeployed(name)),
+		Int32GetDatum(keep)
+	};
+
+	store_begin(&session);
+	run_query(QUERY_TRIM, VIEW_CHANGE, arguments, NULL);
+	store_end(&session);
+}
+
+void
+ModelStoreDropVersion(const char *name, int32 version)
+{
+	if (!ModelStoreHasVersion(name, version))
+		report_no_version(name, version);
+	if (ModelStoreDeployed(name) == version)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("version %d of model \"%s\" is deployed", version, name),
+				 errhint("Deploy another version first, or drop the whole model.")));
+	change(QUERY_DROP_VERSION, CStringGetTextDatum(name), Int32GetDatum(version));
+}
+
+void
+ModelStoreDrop(const char *name)
+{
+	for (QueryId id = QUERY_DROP_PERMISSIONS; id <= QUERY_DROP_MODEL; id++)
+		change(id, CStringGetTextDatum(name), (Datum) 0);
+}
+
+void
+ModelStoreRename(const char *name, const char *new_name)
+{
+	Datum		owner;
+
+	if (read_number(QUERY_OWNER, CStringGetTextDatum(new_name), (Datum) 0, &owner))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("model \"%s\" already exists", new_name)));
+	for (QueryId id = QUERY_RENAME_PERMISSIONS; id <= QUERY_RENAME_MODEL; id++)
+		change(id, CStringGetTextDatum(name), CStringGetTextDatum(new_name));
+}
+
+void
+ModelStoreSetOwner(const char *name, Oid owner)
+{
+	change(QUERY_SET_OWNER, CStringGetTextDatum(name), ObjectIdGetDatum(owner));
+}
+
+void
+ModelStoreGrant(const char *name, Oid role)
+{
+	change(QUERY_GRANT, CStringGetTextDatum(name), ObjectIdGetDatum(role));
+}
+
+void
+ModelStoreRevoke(const char *name, Oid role)
+{
+	change(QUERY_REVOKE, CStringGetTextDatum(name), ObjectIdGetDatum(role));
+}

@@ -1,0 +1,242 @@
+/*
+ * options.c
+ *	  The options of a training, as SQL gives them: a jsonb object.
+ *
+ * Names, types and ranges are data: the engine's table (clf_options) and the
+ * table of what concerns only the database, below.  This file must never name
+ * an option of the engine.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+#include "options.h"
+
+static const char *const deploy_names[] = {"always", "if_better", "never", NULL};
+
+static const ClfOption database_options[] = {
+	{
+		"deploy", CLF_OPTION_ENUM, offsetof(TrainOptions, deploy),
+		DEPLOY_ALWAYS, DEPLOY_NEVER, DEPLOY_ALWAYS, deploy_names,
+		"whether the new version is deployed"
+	}
+};
+
+/* Both tables as one sequence; offsets become relative to TrainOptions. */
+typedef struct OptionTable
+{
+	const ClfOption *options;
+	int			count;
+	size_t		base;			/* of the struct that offsets count from */
+} OptionTable;
+
+#define TABLE_COUNT 2
+
+static void
+get_tables(OptionTable *tables)
+{
+	tables[0].options = clf_options(&tables[0].count);
+	tables[0].base = offsetof(TrainOptions, config);
+	tables[1].options = database_options;
+	tables[1].count = lengthof(database_options);
+	tables[1].base = 0;
+}
+
+/* Find the option called key; *field is its place in *result. */
+static const ClfOption *
+find_option(const char *key, TrainOptions *result, void **field)
+{
+	OptionTable tables[TABLE_COUNT];
+
+	get_tables(tables);
+	for (int t = 0; t < TABLE_COUNT; t++)
+		for (int i = 0; i < tables[t].count; i++)
+		{
+			const ClfOption *option = &tables[t].options[i];
+
+			if (strcmp(option->name, key) == 0)
+			{
+				*field = (char *) result + tables[t].base + option->offset;
+				return option;
+			}
+		}
+	return NULL;
+}
+
+/* HINT that lists every option */
+static int
+hint_options(void)
+{
+	OptionTable tables[TABLE_COUNT];
+	StringInfoData names;
+
+	initStringInfo(&names);
+	get_tables(tables);
+	for (int t = 0; t < TABLE_COUNT; t++)
+		for (int i = 0; i < tables[t].count; i++)
+			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
+							 tables[t].options[i].name);
+	return errhint("The options are %s.", names.data);
+}
+
+/* DETAIL that says what an option may be */
+static int
+detail_range(const ClfOption *option)
+{
+	StringInfoData names;
+
+	switch (option->type)
+	{
+		case CLF_OPTION_BOOL:
+			return errdetail("It must be true or false.");
+		case CLF_OPTION_INT:
+			return errdetail("It must be an integer from %.0f to %.0f.",
+							 option->minimum, option->maximum);
+		case CLF_OPTION_REAL:
+			return errdetail("It must be a number from %g to %g.",
+							 option->minimum, option->maximum);
+		case CLF_OPTION_ENUM:
+			break;
+	}
+	initStringInfo(&names);
+	for (int i = 0; option->names[i] != NULL; i++)
+		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "", option->names[i]);
+	return errdetail("It must be one of %s.", names.data);
+}
+
+/* Number of a name in an enumeration, or -1. */
+static int
+find_name(const ClfOption *option, const char *name, int length)
+{
+	for (int i = 0; option->names[i] != NULL; i++)
+		if (strlen(option->names[i]) == length &&
+			memcmp(option->names[i], name, length) == 0)
+			return i;
+	return -1;
+}
+
+/*
+ * A jsonb scalar as the number that the option's field would hold.  False if
+ * it is of another type.  The range is not looked at.
+ */
+static bool
+value_as_number(const ClfOption *option, const JsonbValue *value, double *number)
+{
+	switch (option->type)
+	{
+		case CLF_OPTION_BOOL:
+			if (value->type != jbvBool)
+				return false;
+			*number = value->val.boolean ? 1 : 0;
+			return true;
+		case CLF_OPTION_ENUM:
+			if (value->type != jbvString)
+				return false;
+			*number = find_name(option, value->val.string.val,
+								value->val.string.len);
+			return *number >= 0;
+		case CLF_OPTION_INT:
+		case CLF_OPTION_REAL:
+			if (value->type != jbvNumeric)
+				return false;
+			*number = DatumGetFloat8(DirectFunctionCall1(numeric_float8_no_overflow,
+														 NumericGetDatum(value->val.numeric)));
+			return option->type == CLF_OPTION_REAL || *number == rint(*number);
+	}
+	return false;
+}
+
+static void
+set_option(const char *key, const JsonbValue *value, TrainOptions *result)
+{
+	void	   *field;
+	const ClfOption *option = find_option(key, result, &field);
+	double		number;
+
+	if (option == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("unrecognized option \"%s\"", key),
+				 hint_options()));
+	if (value->type == jbvNull)
+		return;					/* keeps its default */
+	if (!value_as_number(option, value, &number) ||
+		!(number >= option->minimum && number <= option->maximum))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("invalid value for option \"%s\"", key),
+				 detail_range(option),
+				 hint_options()));
+
+	if (option->type == CLF_OPTION_REAL)
+		*(double *) field = number;
+	else
+		*(int32 *) field = (int32) number;
+}
+
+void
+OptionsParse(Jsonb *options, TrainOptions *result)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *key = NULL;
+
+	memset(result, 0, sizeof(*result));
+	clf_config_init(&result->config);
+	for (int i = 0; i < lengthof(database_options); i++)
+		*(int32 *) ((char *) result + database_options[i].offset) =
+			(int32) database_options[i].initial;
+
+	if (!JB_ROOT_IS_OBJECT(options))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("options must be a JSON object")));
+
+	iterator = JsonbIteratorInit(&options->root);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			key = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE)
+			set_option(key, &value, result);
+	}
+}
+
+void
+OptionsAppendJson(StringInfo json, const ClfConfig *config)
+{
+	int			count;
+	const ClfOption *options = clf_options(&count);
+
+	appendStringInfoChar(json, '{');
+	for (int i = 0; i < count; i++)
+	{
+		const char *field = (const char *) config + options[i].offset;
+		int32		integer = *(const int32 *) field;
+
+		appendStringInfo(json, "%s\"%s\": ", i > 0 ? ", " : "", options[i].name);
+		switch (options[i].type)
+		{
+			case CLF_OPTION_BOOL:
+				appendStringInfoString(json, integer != 0 ? "true" : "false");
+				break;
+			case CLF_OPTION_INT:
+				appendStringInfo(json, "%d", integer);
+				break;
+			case CLF_OPTION_REAL:
+				appendStringInfoString(json,
+									   float8out_internal(*(const double *) field));
+				break;
+			case CLF_OPTION_ENUM:
+				escape_json(json, options[i].names[integer]);
+				break;
+		}
+	}
+	appendStringInfoChar(json, '}');
+}

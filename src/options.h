@@ -1,0 +1,39 @@
+/*
+ * options.h
+ *	  The options of a training, as SQL gives them: a jsonb object.
+ */
+#ifndef TEXTCLF_OPTIONS_H
+#define TEXTCLF_OPTIONS_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/jsonb.h"
+
+#include "engine/clf.h"
+
+/* When a training deploys the version that it makes. */
+typedef enum DeployPolicy
+{
+	DEPLOY_ALWAYS,
+	DEPLOY_IF_BETTER,			/* not below the deployed version on the same rows */
+	DEPLOY_NEVER
+} DeployPolicy;
+
+typedef struct TrainOptions
+{
+	ClfConfig	config;			/* what the engine is asked for */
+	int32		deploy;			/* DeployPolicy */
+} TrainOptions;
+
+/*
+ * Fill *result from a jsonb object; keys that are missing or null keep their
+ * defaults.  An unknown key or a value of the wrong type or out of range is an
+ * error that says what is allowed.
+ */
+extern void OptionsParse(Jsonb *options, TrainOptions *result);
+
+/* Append the engine's configuration as a JSON object. */
+extern void OptionsAppendJson(StringInfo json, const ClfConfig *config);
+
+#endif							/* TEXTCLF_OPTIONS_H */

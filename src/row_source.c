@@ -1,0 +1,210 @@
+/*
+ * row_source.c
+ *	  The rows of a training: text and label, read as the caller.
+ *
+ * Everything that decides who may read what (privileges on table and columns,
+ * row security, views) is left to the executor: the rows come through SPI from
+ * an ordinary query.  This file must never know what becomes of the rows.
+ */
+#include "postgres.h"
+
+#include "access/attnum.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "compat.h"
+#include "row_source.h"
+
+#define BATCH_ROWS 1000
+
+struct RowSource
+{
+	Portal		portal;
+	uint64		next;			/* row of the batch to give next */
+	uint64		count;			/* rows in the batch */
+	MemoryContext row_context;	/* the row that was given last */
+};
+
+char *
+RowSourceName(Oid relation)
+{
+	char	   *name = get_rel_name(relation);
+
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relation)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
+									  name);
+}
+
+/* Can rows be selected from a relation of this kind? */
+static void
+check_relation(Oid relation)
+{
+	switch (get_rel_relkind(relation))
+	{
+		case RELKIND_RELATION:
+		case RELKIND_VIEW:
+		case RELKIND_MATVIEW:
+		case RELKIND_FOREIGN_TABLE:
+		case RELKIND_PARTITIONED_TABLE:
+			return;
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("cannot train on relation %s", RowSourceName(relation)),
+			 errdetail("It is not a table, view, materialized view or foreign table.")));
+}
+
+/* The type under any domain of a column; an error if there is no such column. */
+static Oid
+column_type(Oid relation, const char *column)
+{
+	AttrNumber	number = get_attnum(relation, column);
+
+	if (number <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("column \"%s\" of relation \"%s\" does not exist",
+						column, get_rel_name(relation))));
+	return getBaseType(get_atttype(relation, number));
+}
+
+/* Is it text, varchar, char, citext, ...? */
+static bool
+is_string_type(Oid type)
+{
+	char		category;
+	bool		preferred;
+
+	get_type_category_preferred(type, &category, &preferred);
+	return category == TYPCATEGORY_STRING;
+}
+
+static void
+check_text_column(Oid relation, const char *column)
+{
+	Oid			type = column_type(relation, column);
+
+	if (!is_string_type(type))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("text column \"%s\" is of type %s", column,
+						format_type_be(type)),
+				 errdetail("It must be of a string type."),
+				 errhint("A view can convert it to text.")));
+}
+
+static void
+check_label_column(Oid relation, const char *column)
+{
+	Oid			type = column_type(relation, column);
+
+	if (is_string_type(type) || type_is_enum(type) || type == BOOLOID ||
+		type == INT2OID || type == INT4OID || type == INT8OID)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("label column \"%s\" is of type %s", column,
+					format_type_be(type)),
+			 errdetail("It must be of a string, enum, integer or boolean type."),
+			 errhint("A view can convert it to text.")));
+}
+
+/* The query that reads both columns as text. */
+static char *
+build_query(Oid relation, const char *text_column, const char *label_column)
+{
+	StringInfoData query;
+
+	initStringInfo(&query);
+	appendStringInfo(&query, "SELECT s.%s::pg_catalog.text, ",
+					 quote_identifier(text_column));
+	appendStringInfo(&query, "s.%s::pg_catalog.text FROM %s AS s",
+					 quote_identifier(label_column), RowSourceName(relation));
+	return query.data;
+}
+
+RowSource *
+RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
+{
+	RowSource  *source = palloc0(sizeof(RowSource));
+	char	   *query;
+	SPIPlanPtr	plan;
+
+	source->row_context = AllocSetContextCreate(CurrentMemoryContext,
+												"textclf source row",
+												ALLOCSET_DEFAULT_SIZES);
+	check_relation(relation);
+	check_text_column(relation, text_column);
+	check_label_column(relation, label_column);
+	query = build_query(relation, text_column, label_column);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare_cursor failed: %s",
+			 SPI_result_code_string(SPI_result));
+	source->portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
+	return source;
+}
+
+/* Fetch the next batch.  False at the end. */
+static bool
+fetch_batch(RowSource *source)
+{
+	if (SPI_tuptable != NULL)
+		SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_fetch(source->portal, true, BATCH_ROWS);
+	source->count = SPI_processed;
+	source->next = 0;
+	return source->count > 0;
+}
+
+/* A column of a row as a detoasted text, or NULL. */
+static text *
+get_text(HeapTuple row, int column)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(row, SPI_tuptable->tupdesc, column, &isnull);
+
+	return isnull ? NULL : DatumGetTextPP(value);
+}
+
+bool
+RowSourceNext(RowSource *source, text **doc, text **label)
+{
+	HeapTuple	row;
+	MemoryContext old;
+
+	CHECK_FOR_INTERRUPTS();
+	if (source->next >= source->count && !fetch_batch(source))
+		return false;
+	row = SPI_tuptable->vals[source->next++];
+
+	MemoryContextReset(source->row_context);
+	old = MemoryContextSwitchTo(source->row_context);
+	*doc = get_text(row, 1);
+	*label = get_text(row, 2);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+void
+RowSourceClose(RowSource *source)
+{
+	if (SPI_tuptable != NULL)
+		SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_close(source->portal);
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	MemoryContextDelete(source->row_context);
+	pfree(source);
+}

@@ -1,0 +1,31 @@
+/*
+ * row_source.h
+ *	  The rows of a training: text and label, read as the caller.
+ */
+#ifndef TEXTCLF_ROW_SOURCE_H
+#define TEXTCLF_ROW_SOURCE_H
+
+#include "postgres.h"
+
+typedef struct RowSource RowSource;
+
+/*
+ * Check that relation has a text column and a label column of usable types,
+ * and open a cursor over them.  The caller's privileges, row security and the
+ * active snapshot hold.  Between here and RowSourceClose SPI is connected.
+ */
+extern RowSource *RowSourceOpen(Oid relation, const char *text_column,
+								const char *label_column);
+
+/*
+ * Give the next row, or return false.  Either value is NULL if it is so in the
+ * table; both are valid until the next call.
+ */
+extern bool RowSourceNext(RowSource *source, text **doc, text **label);
+
+extern void RowSourceClose(RowSource *source);
+
+/* The relation's name, qualified and quoted, in CurrentMemoryContext. */
+extern char *RowSourceName(Oid relation);
+
+#endif							/* TEXTCLF_ROW_SOURCE_H */

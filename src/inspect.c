@@ -1,0 +1,191 @@
+/*
+ * inspect.c
+ *	  SQL: textclf_history, textclf_tokens, textclf_cache_entries and
+ *	  textclf_build_info, which show what there is and change nothing.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "fmgr.h"
+#include "funcapi.h"
+#include "storage/fd.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "blas.h"
+#include "compat.h"
+#include "guc.h"
+#include "model_cache.h"
+#include "model_info.h"
+#include "model_store.h"
+#include "version.h"
+
+PG_FUNCTION_INFO_V1(textclf_history);
+PG_FUNCTION_INFO_V1(textclf_tokens);
+PG_FUNCTION_INFO_V1(textclf_cache_entries);
+PG_FUNCTION_INFO_V1(textclf_build_info);
+
+/* ---- history ---------------------------------------------------------- */
+
+/* A figure that is NULL in SQL when there is none. */
+static Datum
+figure(double value, bool *isnull)
+{
+	*isnull = isnan(value);
+	return Float8GetDatum(value);
+}
+
+/* textclf_history(model text): a row for each epoch of the training. */
+Datum
+textclf_history(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	ModelVersion version;
+	ModelInfo	info;
+
+	InitMaterializedSRF(fcinfo, 0);
+	ModelStoreResolve(text_to_cstring(PG_GETARG_TEXT_PP(0)),
+					  CurrentMemoryContext, &version);
+	ModelStoreCheckUse(&version);
+	ModelInfoFromJsonb(ModelStoreFetchInfo(&version), NULL, &info);
+	for (int i = 0; i < info.history_length; i++)
+	{
+		const ClfEpoch *epoch = &info.history[i];
+		Datum		values[6];
+		bool		nulls[6] = {false};
+
+		values[0] = Int32GetDatum(i + 1);
+		values[1] = figure(epoch->loss, &nulls[1]);
+		values[2] = figure(epoch->accuracy, &nulls[2]);
+		values[3] = figure(epoch->val_loss, &nulls[3]);
+		values[4] = figure(epoch->val_accuracy, &nulls[4]);
+		values[5] = figure(epoch->seconds, &nulls[5]);
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---- tokens ----------------------------------------------------------- */
+
+/* textclf_tokens(model text, doc text): the text as the model reads it. */
+Datum
+textclf_tokens(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	text	   *reference = PG_GETARG_TEXT_PP(0);
+	text	   *doc = PG_GETARG_TEXT_PP(1);
+	EngineText	utf8 = EngineTextInit(VARDATA_ANY(doc), VARSIZE_ANY_EXHDR(doc));
+	CachedModel *cached;
+	const ClfToken *tokens;
+	size_t		count;
+	ClfError	error;
+
+	InitMaterializedSRF(fcinfo, 0);
+	cached = ModelCacheLookup(reference);
+	EngineCheck(clf_tokens(cached->model, cached->scratch,
+						   utf8.bytes, utf8.length, &tokens, &count, &error),
+				&error);
+	for (size_t i = 0; i < count; i++)
+	{
+		Datum		values[] = {
+			Int32GetDatum((int32) (i + 1)),
+			PointerGetDatum(EngineTextToServer(tokens[i].text, tokens[i].length)),
+			Int32GetDatum(tokens[i].id),
+			BoolGetDatum(tokens[i].id > 1)
+		};
+		bool		nulls[4] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	EngineTextFree(&utf8);
+	return (Datum) 0;
+}
+
+/* ---- cache ------------------------------------------------------------ */
+
+/* textclf_cache_entries(): the models that this session keeps in memory. */
+Datum
+textclf_cache_entries(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	dlist_iter	iterator;
+
+	InitMaterializedSRF(fcinfo, 0);
+	dlist_foreach(iterator, ModelCacheList())
+	{
+		const CachedModel *cached = dlist_container(CachedModel, node, iterator.cur);
+		Datum		values[] = {
+			CStringGetTextDatum(cached->name),
+			Int32GetDatum(cached->version),
+			Int64GetDatum((int64) CachedModelSize(cached)),
+			Int64GetDatum(cached->hits),
+			TimestampTzGetDatum(cached->loaded),
+			TimestampTzGetDatum(cached->last_used)
+		};
+		bool		nulls[6] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
+}
+
+/* ---- build ------------------------------------------------------------ */
+
+/* Name of the CPU as Linux tells it, or NULL. */
+static char *
+cpu_name(void)
+{
+	FILE	   *file = AllocateFile("/proc/cpuinfo", "r");
+	char		line[512];
+	char	   *name = NULL;
+
+	if (file == NULL)
+		return NULL;
+	while (name == NULL && fgets(line, sizeof(line), file) != NULL)
+	{
+		char	   *colon = strchr(line, ':');
+
+		if (strncmp(line, "model name", 10) != 0 || colon == NULL)
+			continue;
+		colon[strcspn(colon, "\n")] = '\0';
+		name = pstrdup(colon + 1 + strspn(colon + 1, " \t"));
+	}
+	FreeFile(file);
+	return name;
+}
+
+/* Add a row (name, value); value may be NULL. */
+static void
+put_property(ReturnSetInfo *result, const char *name, const char *value)
+{
+	Datum		values[2];
+	bool		nulls[2] = {false, value == NULL};
+
+	values[0] = CStringGetTextDatum(name);
+	values[1] = value != NULL ? CStringGetTextDatum(value) : (Datum) 0;
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/*
+ * textclf_build_info(): what this library runs on.  It loads OpenBLAS as a
+ * training would, to tell what a training will find.
+ */
+Datum
+textclf_build_info(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const BlasState *blas = BlasLoad();
+
+	InitMaterializedSRF(fcinfo, 0);
+	put_property(result, "textclf", TEXTCLF_VERSION);
+	put_property(result, "postgresql", PG_VERSION);
+	put_property(result, "cpu", cpu_name());
+	put_property(result, "kernels", clf_kernels_name());
+	put_property(result, "blas", blas->sgemm != NULL ? textclf_blas_library : NULL);
+	put_property(result, "blas_core_type", blas->sgemm != NULL ? blas->core_type : NULL);
+	put_property(result, "blas_failure", blas->failure[0] != '\0' ? blas->failure : NULL);
+	put_property(result, "icu", clf_icu_version());
+	return (Datum) 0;
+}

@@ -1,0 +1,63 @@
+# pg_dump carries models, versions, the deployed version, owners and grants.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TextclfTest;
+
+my $node = start_node('main');
+create_rows($node);
+$node->safe_psql(
+	'postgres', q{
+	SET client_min_messages = warning;
+	CREATE ROLE "Alice o'Hara";
+	CREATE ROLE bob;
+	GRANT SELECT ON rows TO "Alice o'Hara";
+	SET ROLE "Alice o'Hara";
+	SELECT textclf_train('rows', 'doc', 'label', 'my "news"', '{"epochs": 2, "units": 8}');
+	SELECT textclf_train('rows', 'doc', 'label', 'my "news"', '{"epochs": 3, "units": 8, "deploy": "never"}');
+	SELECT textclf_grant('my "news"', 'bob');
+	RESET ROLE;
+	SELECT textclf_train('rows', 'doc', 'label', 'plain', '{"epochs": 1, "units": 8}');
+	SELECT textclf_train('rows', 'doc', 'label', 'plain', '{"epochs": 1, "units": 8}');
+	SELECT textclf_deploy('plain', 1);
+});
+
+my %questions = (
+	'models' => q{SELECT to_jsonb(m) FROM textclf_models m ORDER BY name, version},
+	'deployments' => q{SELECT * FROM textclf_deployment ORDER BY 1, 2},
+	'digests' => q{SELECT model, version, digest, sha256(bytes) FROM textclf_version ORDER BY 1, 2},
+	'permissions' => q{SELECT * FROM textclf_permission ORDER BY 1, 2},
+	'probabilities' => q{
+		SELECT p.* FROM rows, LATERAL textclf_predict_proba('my "news"@2', doc) p
+		ORDER BY doc, p.label LIMIT 60},
+	'a granted role may predict' =>
+	  q{SET ROLE bob; SELECT textclf_predict('my "news"', 'the goal of the match')},);
+
+my $dump = "${PostgreSQL::Test::Utils::tmp_check}/dump.sql";
+$node->command_ok([ 'pg_dump', '-f', $dump, 'postgres' ], 'dump');
+$node->safe_psql('postgres', 'CREATE DATABASE restored');
+$node->command_ok(
+	[ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', 'restored', '-f', $dump ],
+	'restore');
+
+for my $what (sort keys %questions)
+{
+	my $before = $node->safe_psql('postgres', $questions{$what});
+	isnt($before, '', "$what: something to compare");
+	is($node->safe_psql('restored', $questions{$what}), $before, "$what: the same");
+}
+
+like(
+	sqlstate($node, 'restored', q{CREATE ROLE eve; SET ROLE eve; SELECT textclf_predict('my "news"', 'x')}),
+	qr/^42501:/, 'a role without grant may not predict');
+is( $node->safe_psql(
+		'restored',
+		q{SET client_min_messages = warning;
+		SELECT version FROM textclf_train('rows', 'doc', 'label', 'plain', '{"epochs": 1, "units": 8}')}),
+	'3', 'numbering of versions goes on');
+
+done_testing();

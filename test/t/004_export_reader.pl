@@ -1,0 +1,53 @@
+# An export can be read without textclf: test/reader/reader.py opens it with
+# numpy and comes to the same probabilities.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TextclfTest;
+
+my $reader = "$FindBin::RealBin/../reader/reader.py";
+my $node = start_node('main');
+create_rows($node);
+
+# every way of pooling, one and two directions, one and two layers, both stacks
+my %models = (
+	'default' => '{"epochs": 2}',
+	'mean' => '{"epochs": 2, "units": 7, "pooling": "mean", "layers": 2}',
+	'last' => '{"epochs": 2, "units": 12, "pooling": "last"}',
+	'one_way' => '{"epochs": 2, "units": 16, "bidirectional": false, "pooling": "max"}',
+	'textbook' => '{"epochs": 2, "units": 16, "architecture": "lstm", "tokenizer": "keras", "embedding_dim": 9}',);
+
+# in the vocabulary, out of it, nothing, and longer than some models look at
+my @texts = ('the goal of the match', 'xyzzy price plugh', '', join(' ', map { "w$_ light" } 1 .. 200));
+
+for my $model (sort keys %models)
+{
+	$node->safe_psql('postgres', qq{SET client_min_messages = warning;
+		SELECT textclf_train('rows', 'doc', 'label', '$model', '$models{$model}')});
+	my $file = "${PostgreSQL::Test::Utils::tmp_check}/$model.safetensors";
+	open(my $out, '>:raw', $file) or die "$file: $!";
+	print $out pack('H*', $node->safe_psql('postgres', "SELECT encode(textclf_export('$model'), 'hex')"));
+	close($out);
+
+	my $worst = 0;
+	for my $text (@texts)
+	{
+		my %ours = map { split /\|/ } split /\n/, $node->safe_psql('postgres',
+			"SELECT label, probability::float8 FROM textclf_predict_proba('$model', '$text')");
+		my ($read, $stderr) = PostgreSQL::Test::Utils::run_command([ 'python3', $reader, $file, $text ]);
+		my %theirs = map { split /\t/ } split /\n/, $read;
+		is_deeply([ sort keys %theirs ], [ sort keys %ours ], "$model: the same labels") or diag($stderr);
+		for my $label (keys %ours)
+		{
+			my $distance = abs($ours{$label} - ($theirs{$label} // 9));
+			$worst = $distance if $distance > $worst;
+		}
+	}
+	cmp_ok($worst, '<', 1e-5, "$model: the same probabilities");
+}
+
+done_testing();

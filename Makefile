@@ -29,7 +29,7 @@ WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arit
 # Never -ffast-math: linking with it changes the floating-point mode of the
 # whole server.  These two let the compiler vectorise and change no result.
 ENGINE_CFLAGS = -std=gnu11 $(WARNINGS) -Wno-declaration-after-statement \
-	-fno-math-errno -fno-trapping-math
+	-fvisibility=hidden -fno-math-errno -fno-trapping-math
 
 # Flags of single files, by their name without directory and suffix: the
 # kernels for newer CPUs are the only code that may use their instructions.
@@ -53,13 +53,12 @@ DATA = $(wildcard sql/$(EXTENSION)--*--*.sql)
 DATA_built = sql/$(EXTENSION)--$(EXTVERSION).sql
 EXTRA_CLEAN = build sql/$(EXTENSION)--$(EXTVERSION).sql $(OBJS:.o=.d)
 
-# Only entry points of SQL are visible; before 16, PGDLLEXPORT did not say so.
 PG_CPPFLAGS = -MMD -MP \
-	'-DPGDLLEXPORT=__attribute__((visibility("default")))' \
 	'-DTEXTCLF_VERSION="$(EXTVERSION)"' '-DTEXTCLF_BLAS_LIBRARY="$(BLAS_LIBRARY)"'
-PG_CFLAGS = -fvisibility=hidden -Wextra -Wno-unused-parameter -Wno-sign-compare \
+PG_CFLAGS = -Wextra -Wno-unused-parameter -Wno-sign-compare \
 	-Wno-missing-field-initializers
-SHLIB_LINK = $(ENGINE_LIBS)
+# Only entry points of SQL are visible; PostgreSQL 15 cannot mark them itself.
+SHLIB_LINK = $(ENGINE_LIBS) -Wl,--version-script=src/exports.map
 # just-in-time inlining has nothing to gain from long-running C functions
 override with_llvm = no
 
@@ -78,6 +77,7 @@ $(ENGINE_SOURCES:.c=.o): override CFLAGS += $(ENGINE_CFLAGS) $(CFLAGS_$(basename
 
 # Objects made for another server must not be linked again.
 $(OBJS): build/server
+$(EXTENSION)$(DLSUFFIX): src/exports.map
 build/server: build/always
 	@mkdir -p build
 	@$(PG_CONFIG) --version --cflags --includedir-server | cmp -s - $@ || \

@@ -75,8 +75,8 @@ include $(PGXS)
 
 $(ENGINE_SOURCES:.c=.o): override CFLAGS += $(ENGINE_CFLAGS) $(CFLAGS_$(basename $(@F)))
 
-# Objects made for another server must not be linked again.
-$(OBJS): build/server
+# Objects made for another server or with other flags must not be linked again.
+$(OBJS): build/server Makefile
 $(EXTENSION)$(DLSUFFIX): src/exports.map
 build/server: build/always
 	@mkdir -p build
@@ -109,10 +109,10 @@ UNIT_OBJECTS = $(patsubst src/%.c,build/unit/%.o,$(ENGINE_SOURCES)) \
 	$(patsubst test/unit/%.c,build/unit/%.o,$(UNIT_SHARED))
 UNIT_CFLAGS = -O1 -g $(ENGINE_CFLAGS) $(SANITIZE) -MMD -MP -iquote src/engine
 
-build/unit/engine/%.o: src/engine/%.c
+build/unit/engine/%.o: src/engine/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(CFLAGS_$*) $(COPT) -c -o $@ $<
-build/unit/%.o: test/unit/%.c
+build/unit/%.o: test/unit/%.c Makefile
 	@mkdir -p $(@D)
 	$(CC) $(UNIT_CFLAGS) $(COPT) -c -o $@ $<
 $(UNIT_PROGRAMS): %: %.o $(UNIT_OBJECTS)
@@ -129,10 +129,10 @@ FUZZ_CFLAGS = -O1 -g $(ENGINE_CFLAGS) $(SANITIZE) -fsanitize=fuzzer-no-link -MMD
 	-iquote src/engine
 FUZZ_RUNS = 1000000
 
-build/fuzz/engine/%.o: src/engine/%.c
+build/fuzz/engine/%.o: src/engine/%.c Makefile
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) $(CFLAGS_$*) -c -o $@ $<
-build/fuzz/%.o: test/fuzz/%.c
+build/fuzz/%.o: test/fuzz/%.c Makefile
 	@mkdir -p $(@D)
 	$(FUZZ_CC) $(FUZZ_CFLAGS) -c -o $@ $<
 $(FUZZ_PROGRAMS): %: %.o $(FUZZ_OBJECTS)

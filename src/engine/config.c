@@ -5,9 +5,10 @@
  * The SQL options, the model file and the reference documentation all walk
  * this table.  It must not know who reads it.
  */
-#include "clf.h"
-
+#include <math.h>
 #include <string.h>
+
+#include "dataset.h"
 
 #define AUTO_INT (-1)			/* below every minimum: chosen from the rows */
 
@@ -147,4 +148,98 @@ clf_config_valid(const ClfConfig *config, bool allow_auto)
 			return false;
 	}
 	return true;
+}
+
+/* ---- values that suit the rows ---- */
+
+#define LONGEST_TEXT 256		/* tokens, unless option maxlen says otherwise */
+#define FEW_ROWS 20000
+#define LEAST_UPDATES 300		/* of a training, however few its rows */
+
+static void
+set_int(int32_t *field, double value)
+{
+	if (*field == AUTO_INT)
+		*field = (int32_t) value;
+}
+
+static void
+set_real(double *field, double value)
+{
+	if (*field == AUTO_INT)
+		*field = value;
+}
+
+static double
+between(double minimum, double value, double maximum)
+{
+	return value < minimum ? minimum : value > maximum ? maximum : value;
+}
+
+void
+clf_config_before_rows(ClfConfig *config)
+{
+	set_int(&config->maxlen, LONGEST_TEXT);
+}
+
+/* Keras's defaults, for the textbook stack. */
+static void
+suit_lstm(ClfConfig *config)
+{
+	set_int(&config->num_words, 20000);
+	set_int(&config->min_count, 1);
+	set_int(&config->embedding_dim, 128);
+	set_int(&config->units, 128);
+	set_int(&config->layers, 2);
+	set_int(&config->bidirectional, 0);
+	set_int(&config->pooling, CLF_POOLING_LAST);
+	set_real(&config->dropout, 0);
+	set_int(&config->schedule, CLF_SCHEDULE_CONSTANT);
+	set_real(&config->clip_norm, 0);
+	set_real(&config->weight_average, 0);
+	set_int(&config->epochs, 10);
+	set_int(&config->batch_size, 32);
+	set_int(&config->early_stopping, 0);
+	set_real(&config->learning_rate, config->optimizer == CLF_OPTIMIZER_ADAM ||
+			 config->optimizer == CLF_OPTIMIZER_RMSPROP ? 0.001 : 0.01);
+}
+
+/* Fewer rows: a smaller network, smaller batches, more epochs. */
+static void
+suit_bilstm(ClfConfig *config, size_t rows)
+{
+	double		updates;		/* of an epoch */
+
+	set_int(&config->num_words, 50000);
+	set_int(&config->min_count, rows >= 1000 ? 2 : 1);
+	set_int(&config->embedding_dim, rows < FEW_ROWS ? 64 : 128);
+	set_int(&config->units, rows < FEW_ROWS ? 64 : 96);
+	set_int(&config->layers, 1);
+	set_int(&config->bidirectional, 1);
+	set_int(&config->pooling, CLF_POOLING_MAX);
+	set_real(&config->dropout, 0.5);
+	set_int(&config->schedule, CLF_SCHEDULE_LINEAR);
+	set_real(&config->clip_norm, 1.0);
+	set_int(&config->batch_size, between(8, (double) rows / 100, rows < FEW_ROWS ? 32 : 64));
+	set_int(&config->early_stopping, 3);
+	set_real(&config->learning_rate, config->optimizer == CLF_OPTIMIZER_ADAM ||
+			 config->optimizer == CLF_OPTIMIZER_RMSPROP ? 0.002 : 0.1);
+
+	updates = ceil((double) rows / config->batch_size);
+	set_real(&config->weight_average, between(0.9, 1.0 - 2.0 / updates, 0.999));
+	set_int(&config->epochs, between(between(4, 1200 / sqrt((double) rows), 30),
+									 ceil(LEAST_UPDATES / updates), 200));
+}
+
+void
+clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
+{
+	if (config->architecture == CLF_ARCH_LSTM)
+		suit_lstm(config);
+	else
+		suit_bilstm(config, rows);
+	set_real(&config->validation_split,
+			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
+	if (longest < (size_t) config->maxlen)
+		config->maxlen = longest > 0 ? (int32_t) longest : 1;
 }

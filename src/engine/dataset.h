@@ -1,0 +1,108 @@
+/*
+ * dataset.h
+ *	  The rows of a training: taken in, put into an order that does not depend
+ *	  on their arrival, split, and read back as sequences of ids.
+ *
+ * Tokens of rows stand in the host's row store; memory holds a fixed-size
+ * entry for each row, and the dictionary of all distinct tokens.
+ */
+#ifndef CLF_DATASET_H
+#define CLF_DATASET_H
+
+#include "clf.h"
+#include "mem.h"
+#include "vocab.h"
+
+typedef struct ClfRow
+{
+	uint64_t	hash;			/* of label and text */
+	uint64_t	offset;			/* in the store, of its tokens */
+	uint32_t	count;			/* tokens */
+	uint32_t	label;			/* in order of arrival; the class once prepared */
+	uint32_t	ordinal;		/* it was added as this number, from 0 */
+} ClfRow;
+
+/* A number to sort by, and what it belongs to. */
+typedef struct ClfKey
+{
+	uint64_t	key;
+	uint32_t	value;
+} ClfKey;
+
+typedef enum ClfPreparation
+{
+	CLF_PREPARE_SORT,
+	CLF_PREPARE_SPLIT,
+	CLF_PREPARE_COUNT,
+	CLF_PREPARE_RANK,
+	CLF_PREPARE_WORDS,
+	CLF_PREPARE_DONE
+} ClfPreparation;
+
+typedef struct ClfDataset
+{
+	ClfMem	   *mem;
+	const ClfHost *host;
+	ClfConfig  *config;			/* the trainer's; "auto" is replaced on the way */
+	ClfVocab	tokens;			/* dictionary of all rows, by arrival */
+	ClfVocab	arrived_labels; /* labels by arrival */
+	ClfRow	   *rows;			/* prepared: training rows, then validation rows */
+	size_t		rows_capacity;
+	size_t		count;
+	uint64_t	stored;			/* bytes in the store */
+	uint32_t   *sequence;		/* [maxlen] ids of the row at hand */
+	size_t		sequence_length;
+
+	/* set while preparing */
+	ClfPreparation stage;
+	int			pass;			/* of the sort */
+	size_t		position;		/* where a stage is */
+	ClfKey	   *keys;
+	ClfKey	   *keys_spare;
+	size_t		keys_count;
+	uint32_t   *frequency;		/* [tokens] in training rows */
+	uint32_t   *first_seen;		/* [tokens] rank of first appearance */
+	uint32_t	seen;
+
+	/* results */
+	ClfVocab	labels;			/* class -> label, in byte order */
+	ClfVocab	words;			/* id - CLF_FIRST_ID -> token */
+	uint32_t   *id_of;			/* [tokens] id of a dictionary entry */
+	int64_t    *class_rows;		/* [C] all rows of a class */
+	uint8_t    *validation;		/* [count / 8 + 1] bit by ordinal */
+	size_t		training_rows;
+	size_t		longest;		/* tokens of the longest row */
+} ClfDataset;
+
+extern void clf_dataset_init(ClfDataset *data, ClfMem *mem, const ClfHost *host,
+							 ClfConfig *config);
+extern void clf_dataset_free(ClfDataset *data);
+
+/* See clf_trainer_add. */
+extern ClfStatus clf_dataset_add(ClfDataset *data, const char *text,
+								 size_t text_length, const char *label,
+								 size_t label_length, ClfError *error);
+
+/*
+ * Do one item of preparing; data->stage is CLF_PREPARE_DONE after the last.
+ * Replaces the "auto" values of config on the way.
+ */
+extern ClfStatus clf_dataset_prepare(ClfDataset *data, ClfError *error);
+
+/* Length of a prepared row as the network reads it. */
+extern size_t clf_dataset_length(const ClfDataset *data, size_t row);
+
+/* Read a prepared row's ids, clf_dataset_length of them, into sequence. */
+extern ClfStatus clf_dataset_read(ClfDataset *data, size_t row, ClfError *error);
+
+extern bool clf_dataset_is_validation(const ClfDataset *data, uint64_t ordinal);
+
+/* ---- config.c: values that suit the rows ---- */
+
+/* Replace "auto" in what is needed before the first row is added. */
+extern void clf_config_before_rows(ClfConfig *config);
+
+/* Replace the rest: rows in all, the most tokens in one. */
+extern void clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest);
+
+#endif							/* CLF_DATASET_H */

@@ -385,8 +385,8 @@ extern ClfStatus clf_trainer_add(ClfTrainer *trainer,
 								 ClfError *error);
 
 /*
- * Do a little more.  The first step after the last row fixes the order of the
- * rows, the classes and the vocabulary; errors about the data (fewer than two
+ * Do a little more.  The steps of CLF_PHASE_PREPARE fix the order of the rows,
+ * the classes and the vocabulary; errors about the data (fewer than two
  * classes: CLF_ERR_DATA) and the budget come from there, before any training.
  * After an error only clf_trainer_free is allowed.
  */
@@ -394,8 +394,9 @@ extern ClfStatus clf_trainer_step(ClfTrainer *trainer, ClfProgress *progress,
 								  ClfError *error);
 
 /*
- * After the first step: the number of weights the model will have, and whether
- * the row that was added as number ordinal (from 0) is a validation row.
+ * Once a step's progress shows a phase after CLF_PHASE_PREPARE: the number of
+ * weights the model will have, and whether the row that was added as number
+ * ordinal (from 0) is a validation row.
  */
 extern int64_t clf_trainer_parameters(const ClfTrainer *trainer);
 extern bool clf_trainer_is_validation(const ClfTrainer *trainer,

@@ -1,0 +1,104 @@
+/*
+ * blas.c
+ *	  OpenBLAS as the maker of the large matrix products of training.
+ *
+ * It is loaded by path when it is first needed, so that a server that only
+ * predicts never carries it.  It must not know who trains.
+ */
+#include "clf.h"
+
+#include <dlfcn.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "error.h"
+
+/* Values of the enums of the CBLAS interface. */
+#define ROW_MAJOR 101
+#define NO_TRANSPOSE 111
+#define TRANSPOSE 112
+
+#define CHECK_SIZE 37			/* of the products that check a library */
+
+typedef void (*CblasSgemm) (int order, int transpose_a, int transpose_b,
+							int m, int n, int k,
+							float alpha, const float *a, int lda,
+							const float *b, int ldb,
+							float beta, float *c, int ldc);
+
+/* A ClfSgemm has no context, and a process needs no more than one library. */
+static CblasSgemm cblas_sgemm;
+
+static void
+blas_sgemm(bool transpose_a, bool transpose_b, int m, int n, int k,
+		   const float *a, int lda, const float *b, int ldb,
+		   float beta, float *c, int ldc)
+{
+	cblas_sgemm(ROW_MAJOR, transpose_a ? TRANSPOSE : NO_TRANSPOSE,
+				transpose_b ? TRANSPOSE : NO_TRANSPOSE,
+				m, n, k, 1.0f, a, lda, b, ldb, beta, c, ldc);
+}
+
+/* Does sgemm give the products it should, to rounding? */
+static bool
+gives_right_products(ClfSgemm sgemm)
+{
+	float		a[CHECK_SIZE * CHECK_SIZE];
+	float		b[CHECK_SIZE * CHECK_SIZE];
+	float		c[CHECK_SIZE * CHECK_SIZE];
+
+	for (int i = 0; i < CHECK_SIZE * CHECK_SIZE; i++)
+	{
+		a[i] = (float) (i % 11) - 5.0f;
+		b[i] = (float) (i % 7) - 3.0f;
+		c[i] = 1.0f;
+	}
+	sgemm(false, true, CHECK_SIZE, CHECK_SIZE, CHECK_SIZE,
+		  a, CHECK_SIZE, b, CHECK_SIZE, 1.0f, c, CHECK_SIZE);
+	for (int i = 0; i < CHECK_SIZE; i++)
+		for (int j = 0; j < CHECK_SIZE; j++)
+		{
+			float		sum = 1.0f;
+
+			for (int k = 0; k < CHECK_SIZE; k++)
+				sum += a[i * CHECK_SIZE + k] * b[j * CHECK_SIZE + k];
+			if (!(fabsf(sum - c[i * CHECK_SIZE + j]) < 1e-3f))
+				return false;
+		}
+	return true;
+}
+
+ClfStatus
+clf_blas_load(const char *path, ClfSgemm *sgemm, char *core_type,
+			  size_t core_type_size, ClfError *error)
+{
+	void	   *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	char	   *(*corename) (void);
+
+	if (library == NULL)
+	{
+		clf_fail(error, CLF_ERR_HOST, "could not load the BLAS library");
+		return clf_detail(error, "%s", dlerror());
+	}
+	*(void **) &cblas_sgemm = dlsym(library, "cblas_sgemm");
+	*(void **) &corename = dlsym(library, "openblas_get_corename");
+	if (cblas_sgemm == NULL || !gives_right_products(blas_sgemm))
+	{
+		dlclose(library);
+		return clf_fail(error, CLF_ERR_HOST, "the BLAS library does not multiply matrices as it should");
+	}
+	snprintf(core_type, core_type_size, "%s", corename ? corename() : "unknown");
+	*sgemm = blas_sgemm;
+	return CLF_OK;
+}
+
+const char *
+clf_blas_core_type(void)
+{
+	const char *kernels = clf_kernels_name();
+
+	if (strcmp(kernels, "avx512") == 0)
+		return "SkylakeX";
+	return strcmp(kernels, "avx2") == 0 ? "Haswell" : NULL;
+}

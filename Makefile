@@ -24,7 +24,8 @@ MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
 BLAS_LIBRARY ?= /usr/lib/$(MULTIARCH)/openblas-serial/libopenblas.so.0
 
 WARNINGS = -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wpointer-arith \
-	-Wvla -Wshadow -Wundef -Wno-unused-parameter -Wno-sign-compare
+	-Wvla -Wshadow -Wundef -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-psabi
 
 # Never -ffast-math: linking with it changes the floating-point mode of the
 # whole server.  These two let the compiler vectorise and change no result.

@@ -122,6 +122,16 @@ list_weights(const ClfTensorTable *table, const float *weights, Entry *entries)
 
 /* ---- encoding ---- */
 
+/*
+ * An empty JSON object.  Jansson's function for it has the name of one that
+ * PostgreSQL exports, which would be called in its place.
+ */
+static json_t *
+new_object(void)
+{
+	return json_pack("{}");
+}
+
 static json_t *
 encode_option(const ClfConfig *config, const ClfOption *option)
 {

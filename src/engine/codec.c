@@ -154,7 +154,7 @@ encode_option(const ClfConfig *config, const ClfOption *option)
 static char *
 encode_config(const ClfConfig *config)
 {
-	json_t	   *object = json_object();
+	json_t	   *object = new_object();
 	char	   *text;
 	int			count;
 	const ClfOption *options = clf_options(&count);
@@ -177,7 +177,7 @@ encode_metadata(const ClfModel *model)
 	char		zeros[CLF_DIGEST_LENGTH];
 	char		version[16];
 	char	   *config = encode_config(&model->config);
-	json_t	   *metadata = json_object();
+	json_t	   *metadata = new_object();
 	int			failed = config == NULL;
 
 	memset(zeros, '0', sizeof zeros);
@@ -217,7 +217,7 @@ encode_entry(const Entry *entry)
 static char *
 encode_header(const ClfModel *model, const Entry *entries, int count)
 {
-	json_t	   *header = json_object();
+	json_t	   *header = new_object();
 	int			failed = json_object_set_new(header, "__metadata__", encode_metadata(model));
 	char	   *text;
 

@@ -82,10 +82,11 @@ clf_mem_grow(ClfMem *mem, void **pointer, size_t *capacity, size_t needed,
 void
 clf_mem_free(ClfMem *mem, void *pointer)
 {
-	Header	   *header = (Header *) pointer - 1;
+	Header	   *header;
 
 	if (pointer == NULL)
 		return;
+	header = (Header *) pointer - 1;
 	mem->used -= header->size;
 	mem->allocator.free(mem->allocator.context, header->origin);
 }

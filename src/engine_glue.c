@@ -257,7 +257,7 @@ EngineDecode(MemoryContext context, EngineBytes kind,
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
 				 errmsg("version %d of model \"%s\" is damaged", version, name),
-				 errdetail_internal("%s", error.message)));
+				 errdetail_internal("%s", error.detail)));
 	EngineCheck(status, &error);
 	return model;
 }
@@ -299,6 +299,19 @@ EngineDigest(const void *bytes, Size size, uint8 *digest)
 
 	hex_encode((const char *) digest, MODEL_DIGEST_SIZE, hex);
 	return memcmp(hex, data + field, sizeof(hex)) == 0;
+}
+
+void
+EngineVerify(const char *name, int32 version, bytea *bytes, const uint8 *digest)
+{
+	uint8		computed[MODEL_DIGEST_SIZE];
+
+	if (!EngineDigest(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, computed) ||
+		memcmp(computed, digest, sizeof(computed)) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_CORRUPTED),
+				 errmsg("version %d of model \"%s\" is damaged", version, name),
+				 errdetail("Its bytes do not have the SHA-256 that was stored with them.")));
 }
 
 bytea *

@@ -64,6 +64,10 @@ extern bytea *EngineEncode(const ClfModel *model, uint8 *digest);
  */
 extern bool EngineDigest(const void *bytes, Size size, uint8 *digest);
 
+/* Raise XX001 unless stored bytes have the digest that was stored with them. */
+extern void EngineVerify(const char *name, int32 version, bytea *bytes,
+						 const uint8 *digest);
+
 /* Text in UTF-8, as the engine wants it. */
 typedef struct EngineText
 {

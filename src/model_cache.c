@@ -242,17 +242,9 @@ load_model(const ModelVersion *version)
 	CachedModel *cached = MemoryContextAllocZero(context, sizeof(CachedModel));
 	ClfAllocator allocator = EngineAllocator(context);
 	bytea	   *bytes = ModelStoreFetch(version);
-	uint8		digest[MODEL_DIGEST_SIZE];
 	ClfError	error;
 
-	if (!EngineDigest(VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, digest) ||
-		memcmp(digest, version->digest, sizeof(digest)) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATA_CORRUPTED),
-				 errmsg("version %d of model \"%s\" is damaged",
-						version->version, version->name),
-				 errdetail("Its bytes do not have the SHA-256 that was stored with them.")));
-
+	EngineVerify(version->name, version->version, bytes, version->digest);
 	cached->context = context;
 	cached->name = MemoryContextStrdup(context, version->name);
 	MemoryContextSetIdentifier(context, cached->name);

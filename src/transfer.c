@@ -30,11 +30,14 @@ Datum
 textclf_export(PG_FUNCTION_ARGS)
 {
 	ModelVersion version;
+	bytea	   *bytes;
 
 	ModelStoreResolve(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 					  CurrentMemoryContext, &version);
 	ModelStoreCheckOwner(version.name, version.owner);
-	PG_RETURN_BYTEA_P(ModelStoreFetch(&version));
+	bytes = ModelStoreFetch(&version);
+	EngineVerify(version.name, version.version, bytes, version.digest);
+	PG_RETURN_BYTEA_P(bytes);
 }
 
 /* Decode bytes from the user and make of them what is stored. */

@@ -49,7 +49,7 @@ textclf_history(PG_FUNCTION_ARGS)
 	ModelStoreResolve(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 					  CurrentMemoryContext, &version);
 	ModelStoreCheckUse(&version);
-	ModelInfoFromJsonb(ModelStoreFetchInfo(&version), NULL, &info);
+	ModelInfoFromJsonb(ModelStoreFetchInfo(&version), &info);
 	for (int i = 0; i < info.history_length; i++)
 	{
 		const ClfEpoch *epoch = &info.history[i];

@@ -15,7 +15,6 @@
 #include "access/xact.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -27,8 +26,6 @@
 #include "engine_glue.h"
 #include "model_info.h"
 #include "options.h"
-
-#define MAX_HISTORY 1000000		/* epochs that one could ever want to see */
 
 typedef enum FieldType
 {
@@ -138,32 +135,47 @@ append_fields(StringInfo json, const Field *fields, int count,
 	}
 }
 
-/* Label of a class in the server encoding. */
-static char *
-class_label(const ClfModel *model, int class_id)
-{
-	size_t		length;
-	const char *label = clf_model_label(model, class_id, &length);
-
-	return text_to_cstring(EngineTextToServer(label, length));
-}
-
 /* Append what the model itself tells. */
 static void
 append_model(StringInfo json, const ClfModel *model)
 {
 	appendStringInfoString(json, ", \"options\": ");
 	OptionsAppendJson(json, clf_model_config(model));
-	appendStringInfo(json, ", \"parameters\": " INT64_FORMAT ", \"vocabulary\": %d",
-					 clf_model_parameters(model), clf_model_vocabulary(model));
+	appendStringInfo(json, ", \"parameters\": " INT64_FORMAT
+					 ", \"vocabulary\": %d, \"classes\": %d",
+					 clf_model_parameters(model), clf_model_vocabulary(model),
+					 clf_model_classes(model));
 	appendStringInfoString(json, ", \"icu_version\": ");
 	escape_json(json, clf_model_icu_version(model));
-	appendStringInfoString(json, ", \"classes\": [");
-	for (int i = 0; i < clf_model_classes(model); i++)
+}
+
+/* Append the rows of each class, or null. */
+static void
+append_class_rows(StringInfo json, const ModelInfo *info)
+{
+	appendStringInfoString(json, ", \"class_rows\": ");
+	if (info->class_rows == NULL)
 	{
-		if (i > 0)
-			appendStringInfoString(json, ", ");
-		escape_json(json, class_label(model, i));
+		appendStringInfoString(json, "null");
+		return;
+	}
+	for (int i = 0; i < info->class_count; i++)
+		appendStringInfo(json, "%s" INT64_FORMAT, i > 0 ? ", " : "[",
+						 info->class_rows[i]);
+	appendStringInfoChar(json, ']');
+}
+
+/* Append the figures of the epochs. */
+static void
+append_history(StringInfo json, const ModelInfo *info)
+{
+	appendStringInfoString(json, ", \"history\": [");
+	for (int i = 0; i < Min(info->history_length, INFO_MAX_HISTORY); i++)
+	{
+		appendStringInfoString(json, i > 0 ? ", {" : "{");
+		append_fields(json, epoch_fields, lengthof(epoch_fields),
+					  &info->history[i]);
+		appendStringInfoChar(json, '}');
 	}
 	appendStringInfoChar(json, ']');
 }
@@ -176,28 +188,11 @@ ModelInfoToJson(const ModelInfo *info, const ClfModel *model)
 	initStringInfo(&json);
 	appendStringInfoChar(&json, '{');
 	append_fields(&json, info_fields, lengthof(info_fields), info);
-	append_model(&json, model);
-
-	appendStringInfoString(&json, ", \"class_rows\": ");
-	if (info->class_rows == NULL)
-		appendStringInfoString(&json, "null");
-	else
-	{
-		for (int i = 0; i < clf_model_classes(model); i++)
-			appendStringInfo(&json, "%s" INT64_FORMAT, i > 0 ? ", " : "[",
-							 info->class_rows[i]);
-		appendStringInfoChar(&json, ']');
-	}
-
-	appendStringInfoString(&json, ", \"history\": [");
-	for (int i = 0; i < info->history_length; i++)
-	{
-		appendStringInfoString(&json, i > 0 ? ", {" : "{");
-		append_fields(&json, epoch_fields, lengthof(epoch_fields),
-					  &info->history[i]);
-		appendStringInfoChar(&json, '}');
-	}
-	appendStringInfoString(&json, "]}");
+	if (model != NULL)
+		append_model(&json, model);
+	append_class_rows(&json, info);
+	append_history(&json, info);
+	appendStringInfoChar(&json, '}');
 	return json.data;
 }
 
@@ -280,7 +275,7 @@ read_history(JsonbContainer *array, ModelInfo *info)
 {
 	int			length = JsonContainerSize(array);
 
-	if (length == 0 || length > MAX_HISTORY)
+	if (length == 0 || length > INFO_MAX_HISTORY)
 		return;
 	info->history = palloc(length * sizeof(ClfEpoch));
 	info->history_length = length;
@@ -297,22 +292,23 @@ read_history(JsonbContainer *array, ModelInfo *info)
 }
 
 static void
-read_class_rows(JsonbContainer *array, const ClfModel *model, ModelInfo *info)
+read_class_rows(JsonbContainer *array, ModelInfo *info)
 {
-	int			classes = clf_model_classes(model);
+	int			count = JsonContainerSize(array);
 	int64	   *rows;
 
-	if (JsonContainerSize(array) != classes)
+	if (count == 0 || count > MaxAllocSize / sizeof(int64))
 		return;
-	rows = palloc(classes * sizeof(int64));
-	for (int i = 0; i < classes; i++)
+	rows = palloc(count * sizeof(int64));
+	for (int i = 0; i < count; i++)
 		if (!as_count(getIthJsonbValueFromContainer(array, i), &rows[i]))
 			return;
 	info->class_rows = rows;
+	info->class_count = count;
 }
 
 void
-ModelInfoFromJsonb(Jsonb *json, const ClfModel *model, ModelInfo *info)
+ModelInfoFromJsonb(Jsonb *json, ModelInfo *info)
 {
 	JsonbContainer *array;
 
@@ -324,8 +320,8 @@ ModelInfoFromJsonb(Jsonb *json, const ClfModel *model, ModelInfo *info)
 	if (array != NULL)
 		read_history(array, info);
 	array = as_container(get_key(&json->root, "class_rows"), JB_FARRAY);
-	if (array != NULL && model != NULL)
-		read_class_rows(array, model, info);
+	if (array != NULL)
+		read_class_rows(array, info);
 }
 
 void
@@ -348,7 +344,7 @@ ModelInfoFromModel(const ClfModel *model, ModelInfo *info)
 		char	   *string = text_to_cstring(EngineTextToServer(utf8, length));
 		Datum		json = DirectFunctionCall1(jsonb_in, CStringGetDatum(string));
 
-		ModelInfoFromJsonb(DatumGetJsonbP(json), model, info);
+		ModelInfoFromJsonb(DatumGetJsonbP(json), info);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -361,4 +357,7 @@ ModelInfoFromModel(const ClfModel *model, ModelInfo *info)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+
+	if (info->class_count != clf_model_classes(model))
+		info->class_rows = NULL;
 }

@@ -13,6 +13,7 @@
 #include "engine/clf.h"
 
 #define INFO_COUNT_UNKNOWN	(-1)
+#define INFO_MAX_HISTORY	2000	/* epochs; later ones are not remembered */
 
 /* Anything may be unknown: NULL, INFO_COUNT_UNKNOWN, NaN. */
 typedef struct ModelInfo
@@ -32,6 +33,7 @@ typedef struct ModelInfo
 	double		seconds;
 	int			history_length;
 	ClfEpoch   *history;
+	int			class_count;
 	int64	   *class_rows;		/* of each class of the model, or NULL */
 } ModelInfo;
 
@@ -39,20 +41,22 @@ typedef struct ModelInfo
 extern void ModelInfoInit(ModelInfo *info);
 
 /*
- * Write info as JSON text in the server encoding, with what the model itself
- * tells: options, classes, parameters, vocabulary, ICU version.
+ * Write info as JSON text in the server encoding.  With a model, what that
+ * itself tells is added: options, classes, parameters, vocabulary, ICU version.
+ * Model bytes do without (NULL), since they have it already.
  */
 extern char *ModelInfoToJson(const ModelInfo *info, const ClfModel *model);
 
 /*
  * Read what ModelInfoToJson wrote.  The JSON may come from anyone: what is
- * missing or of the wrong type stays unknown.  model gives the names of the
- * classes; without one (NULL) class_rows stays unknown.
+ * missing or of the wrong type stays unknown.
  */
-extern void ModelInfoFromJsonb(Jsonb *json, const ClfModel *model,
-							   ModelInfo *info);
+extern void ModelInfoFromJsonb(Jsonb *json, ModelInfo *info);
 
-/* The same for the text that a decoded model carries; never fails for it. */
+/*
+ * The same for the text that a decoded model carries; never fails for it, and
+ * gives only what agrees with the model.
+ */
 extern void ModelInfoFromModel(const ClfModel *model, ModelInfo *info);
 
 #endif							/* TEXTCLF_MODEL_INFO_H */

@@ -58,7 +58,7 @@ check_relation(Oid relation)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("cannot train on relation %s", RowSourceName(relation)),
+			 errmsg("cannot train on relation \"%s\"", get_rel_name(relation)),
 			 errdetail("It is not a table, view, materialized view or foreign table.")));
 }
 
@@ -119,7 +119,8 @@ check_label_column(Oid relation, const char *column)
 
 /* The query that reads both columns as text. */
 static char *
-build_query(Oid relation, const char *text_column, const char *label_column)
+build_query(const char *relation, const char *text_column,
+			const char *label_column)
 {
 	StringInfoData query;
 
@@ -127,7 +128,7 @@ build_query(Oid relation, const char *text_column, const char *label_column)
 	appendStringInfo(&query, "SELECT s.%s::pg_catalog.text, ",
 					 quote_identifier(text_column));
 	appendStringInfo(&query, "s.%s::pg_catalog.text FROM %s AS s",
-					 quote_identifier(label_column), RowSourceName(relation));
+					 quote_identifier(label_column), relation);
 	return query.data;
 }
 
@@ -135,6 +136,7 @@ RowSource *
 RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
 {
 	RowSource  *source = palloc0(sizeof(RowSource));
+	char	   *name = RowSourceName(relation);
 	char	   *query;
 	SPIPlanPtr	plan;
 
@@ -144,7 +146,7 @@ RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
 	check_relation(relation);
 	check_text_column(relation, text_column);
 	check_label_column(relation, label_column);
-	query = build_query(relation, text_column, label_column);
+	query = build_query(name, text_column, label_column);
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");

@@ -197,38 +197,33 @@ report_progress(TrainJob *job, const ClfProgress *progress)
 {
 	double		time = clock_seconds(job);
 	double		elapsed = time - job->learning_started;
+	int			epoch = progress->epoch;
 	double		done;			/* epochs, with the part of the current one */
-	int			epoch;
 	ClfEpoch	figures;
-
-	if (!progress->epoch_ended &&
-		(progress->phase != CLF_PHASE_TRAIN || time - job->reported < NOTICE_SECONDS))
-		return;
-	job->reported = time;
 
 	if (progress->epoch_ended)
 	{
-		/* The number may already be the next epoch's. */
-		epoch = progress->phase == CLF_PHASE_DONE || progress->rows_done > 0 ?
-			progress->epoch : Max(1, progress->epoch - 1);
-		figures = progress->last_epoch;
+		if (progress->phase != CLF_PHASE_DONE)
+			epoch--;			/* the next one is under way */
 		done = epoch;
+		figures = progress->last_epoch;
 	}
 	else
 	{
-		epoch = progress->epoch;
+		if (progress->phase != CLF_PHASE_TRAIN || progress->rows_done == 0 ||
+			time - job->reported < NOTICE_SECONDS)
+			return;
+		done = epoch - 1 + (double) progress->rows_done / progress->rows;
 		figures.loss = progress->loss;
 		figures.accuracy = progress->accuracy;
 		figures.val_loss = figures.val_accuracy = NAN;
-		done = epoch - 1 + (double) progress->rows_done / Max(progress->rows, 1);
 	}
-	if (elapsed <= 0 || done <= 0)
-		return;
+	job->reported = time;
 	ereport(NOTICE,
 			(errmsg("epoch %d/%d: %s, %.0f rows/s, %.0f s left",
 					epoch, progress->epochs, format_figures(&figures),
 					done * progress->rows / elapsed,
-					Max(0, (progress->epochs - done) * elapsed / done))));
+					(progress->epochs - done) * elapsed / done)));
 }
 
 /* Refuse a model that could not be stored, before it is trained. */
@@ -250,26 +245,24 @@ check_model_size(const TrainJob *job)
 static void
 learn(TrainJob *job)
 {
-	bool		first = true;
-	ClfProgress progress;
+	ClfProgress progress = {CLF_PHASE_PREPARE};
+	bool		sized = false;
 	ClfError	error;
 
-	do
+	while (progress.phase != CLF_PHASE_DONE)
 	{
 		CHECK_FOR_INTERRUPTS();
-		memset(&progress, 0, sizeof(progress));
+		if (progress.phase == CLF_PHASE_PREPARE)
+			job->learning_started = job->reported = clock_seconds(job);
 		EngineHostCheck(job->host,
 						clf_trainer_step(job->trainer, &progress, &error),
 						&error);
-		if (first)
-		{
+		if (!sized)
 			check_model_size(job);
-			job->learning_started = job->reported = clock_seconds(job);
-			first = false;
-		}
-		if (textclf_progress)
+		sized = true;
+		if (textclf_progress && progress.phase != CLF_PHASE_PREPARE)
 			report_progress(job, &progress);
-	} while (progress.phase != CLF_PHASE_DONE);
+	}
 }
 
 /* Warn if the rows are so few that the figures mean little. */
@@ -299,47 +292,50 @@ warn_of_few_rows(const TrainRequest *request, const TrainResult *result)
 
 /* ---- publishing ------------------------------------------------------- */
 
-/* The JSON that is remembered of the training. */
-static char *
-describe_training(const TrainJob *job, const TrainResult *result)
+/* What is remembered of the training. */
+static void
+describe_training(const TrainJob *job, const TrainResult *result, ModelInfo *info)
 {
 	const ClfSummary *summary = &result->summary;
-	ModelInfo	info;
 
-	ModelInfoInit(&info);
-	info.textclf_version = TEXTCLF_VERSION;
-	info.source = RowSourceName(job->request->source);
-	info.text_column = job->request->text_column;
-	info.label_column = job->request->label_column;
-	info.rows = summary->rows;
-	info.skipped = job->skipped;
-	info.training_rows = summary->training_rows;
-	info.validation_rows = summary->validation_rows;
-	info.epochs = summary->epochs;
-	info.best_epoch = summary->best_epoch;
-	info.accuracy = summary->accuracy;
-	info.macro_f1 = summary->macro_f1;
-	info.seconds = result->seconds;
-	info.history = unconstify(ClfEpoch *, summary->history);
-	info.history_length = summary->epochs;
-	info.class_rows = palloc(summary->classes * sizeof(int64));
+	ModelInfoInit(info);
+	info->textclf_version = pstrdup(TEXTCLF_VERSION);
+	info->source = RowSourceName(job->request->source);
+	info->text_column = job->request->text_column;
+	info->label_column = job->request->label_column;
+	info->rows = summary->rows;
+	info->skipped = job->skipped;
+	info->training_rows = summary->training_rows;
+	info->validation_rows = summary->validation_rows;
+	info->epochs = summary->epochs;
+	info->best_epoch = summary->best_epoch;
+	info->accuracy = summary->accuracy;
+	info->macro_f1 = summary->macro_f1;
+	info->seconds = result->seconds;
+	info->history = unconstify(ClfEpoch *, summary->history);
+	info->history_length = summary->epochs;
+	info->class_count = summary->classes;
+	info->class_rows = palloc(summary->classes * sizeof(int64));
 	for (int i = 0; i < summary->classes; i++)
-		info.class_rows[i] = summary->class_rows[i];
-	return ModelInfoToJson(&info, result->model);
+		info->class_rows[i] = summary->class_rows[i];
 }
 
-/* The bytes to store, with the JSON inside and beside them. */
+/* The bytes to store, with what is remembered inside and beside them. */
 static void
 make_content(const TrainJob *job, const TrainResult *result, NewVersion *content)
 {
+	ModelInfo	info;
+	char	   *json;
+	EngineText	utf8;
 	ClfError	error;
-	EngineText	info;
 
-	content->info = describe_training(job, result);
-	info = EngineTextInit(content->info, strlen(content->info));
-	EngineCheck(clf_model_set_info(result->model, info.bytes, info.length, &error),
+	describe_training(job, result, &info);
+	json = ModelInfoToJson(&info, NULL);
+	utf8 = EngineTextInit(json, strlen(json));
+	EngineCheck(clf_model_set_info(result->model, utf8.bytes, utf8.length, &error),
 				&error);
-	EngineTextFree(&info);
+	EngineTextFree(&utf8);
+	content->info = ModelInfoToJson(&info, result->model);
 	content->bytes = EngineEncode(result->model, content->digest);
 }
 

@@ -1,0 +1,60 @@
+-- A table of texts and labels becomes a model that classifies.
+CREATE SCHEMA train_basic;
+SET search_path = train_basic, public;
+SET textclf.progress = off;
+
+CREATE TABLE news (id int, body text, topic text);
+INSERT INTO news
+SELECT i,
+	(ARRAY['the goal of the match', 'the price of the share', 'the light of the star'])[i % 3 + 1] || ' number' || i % 17,
+	(ARRAY['sport', 'business', 'science'])[i % 3 + 1]
+FROM generate_series(1, 300) i;
+
+-- name of the model: that of the table
+SELECT model, version, deployed, rows, skipped, classes,
+	epochs BETWEEN 1 AND 10 AS epochs, round(accuracy::numeric, 1) AS accuracy,
+	round(macro_f1::numeric, 1) AS macro_f1, seconds > 0 AS seconds
+FROM textclf_train('news', 'body', 'topic', options => '{"epochs": 10, "units": 8, "embedding_dim": 8}');
+
+SELECT textclf_predict('news', 'what a goal'), textclf_predict('news', 'price of a share'),
+	textclf_predict('news', 'the star and its light');
+
+-- everything that is remembered
+SELECT name, version, deployed, source, text_column, label_column, classes, rows,
+	round(accuracy::numeric, 1) AS accuracy, parameters > 0 AS parameters, bytes > 1000 AS bytes,
+	options ->> 'units' AS units, options ->> 'architecture' AS architecture
+FROM textclf_models;
+SELECT count(*) = max(epoch) AS every_epoch, bool_and(loss > 0), bool_and(val_loss > 0),
+	bool_and(accuracy BETWEEN 0 AND 1), bool_and(val_accuracy BETWEEN 0 AND 1), bool_and(seconds >= 0)
+FROM textclf_history('news');
+
+-- The order of the rows in the table decides nothing: the same weights.
+CREATE TABLE news_reversed AS SELECT * FROM news ORDER BY id DESC;
+SELECT version FROM textclf_train('news_reversed', 'body', 'topic', 'reversed', '{"epochs": 10, "units": 8, "embedding_dim": 8}');
+SELECT count(DISTINCT textclf_probability(m, body, topic)) AS answers
+FROM (SELECT * FROM news WHERE id <= 20) n, (VALUES ('news'), ('reversed')) v(m)
+GROUP BY id HAVING count(DISTINCT textclf_probability(m, body, topic)) > 1;
+
+-- The seed does.
+SELECT version FROM textclf_train('news', 'body', 'topic', 'seeded', '{"epochs": 2, "units": 8, "embedding_dim": 8, "seed": 7}');
+SELECT textclf_probability('seeded', 'a goal', 'sport') <> textclf_probability('news', 'a goal', 'sport') AS differs;
+
+-- without validation rows there are no figures
+SELECT accuracy, macro_f1 FROM textclf_train('news', 'body', 'topic', 'unjudged', '{"epochs": 2, "units": 8, "validation_split": 0}');
+SELECT accuracy, macro_f1 FROM textclf_models WHERE name = 'unjudged';
+SELECT count(*) FROM textclf_history('unjudged') WHERE val_loss IS NOT NULL;
+
+-- the textbook network
+SELECT classes, accuracy > 0.9 AS accurate FROM textclf_train('news', 'body', 'topic', 'stacked',
+	'{"architecture": "lstm", "tokenizer": "keras", "epochs": 20, "units": 8, "embedding_dim": 8, "maxlen": 8, "learning_rate": 0.01}');
+SELECT textclf_predict('stacked', 'the goal of the match');
+
+-- few rows are learned from, with a warning
+CREATE TABLE tiny (doc text, label text);
+INSERT INTO tiny VALUES ('yes of course', 'yes'), ('yes indeed', 'yes'), ('no never', 'no'), ('no thanks', 'no');
+SELECT rows, classes FROM textclf_train('tiny', 'doc', 'label', options => '{"epochs": 2, "units": 4}');
+
+-- leave nothing
+SET client_min_messages = warning;
+SELECT count(textclf_drop(name)) FROM (SELECT DISTINCT name FROM textclf_models) m;
+DROP SCHEMA train_basic CASCADE;

@@ -107,8 +107,9 @@ clf_vocab_add(ClfVocab *vocab, const char *string, size_t length,
 	}
 	if (vocab->count >= MAX_STRINGS || length > UINT32_MAX - end)
 		return clf_fail(error, CLF_ERR_LIMIT, "too many distinct strings");
+	/* one byte more, so that even an empty string has an address */
 	if (!clf_mem_grow(vocab->mem, (void **) &vocab->bytes, &vocab->bytes_capacity,
-					  end + length, 1) ||
+					  end + length + 1, 1) ||
 		!clf_mem_grow(vocab->mem, (void **) &vocab->offsets,
 					  &vocab->offsets_capacity, (size_t) vocab->count + 2,
 					  sizeof *vocab->offsets) ||

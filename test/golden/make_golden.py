@@ -125,7 +125,7 @@ def networks():
         network_case(out, "bilstm_max_cross_entropy", 3, 1, 1, "max", "cross_entropy")
         network_case(out, "bilstm_mean_mse", 4, 1, 1, "mean", "mse", weighted=True)
         network_case(out, "lstm_mean_cross_entropy", 5, 1, 0, "mean", "cross_entropy", weighted=True)
-        network_case(out, "stack2_bilstm_last_cross_entropy", 6, 2, 1, "last", "cross_entropy")
+        network_case(out, "stack2_bilstm_last_cross_entropy", 6, 2, 1, "last", "cross_entropy", E=4, H=4)
         network_case(out, "stack3_bilstm_max_mse", 7, 3, 1, "max", "mse", E=3, H=3)
         network_case(out, "wide_bilstm_max_cross_entropy", 8, 1, 1, "max", "cross_entropy", V=9, E=3, H=17, C=2,
                      lengths=(3, 12, 12, 1))

@@ -1,0 +1,372 @@
+/*
+ * test_kernels.c
+ *	  Every set of kernels that this CPU runs against plain loops in double
+ *	  precision, at sizes that fit no vector.
+ */
+#include "unit.h"
+
+static const ClfKernels *kernels;
+static ClfRng rng;
+
+static const size_t sizes[] = {1, 2, 3, 5, 15, 16, 17, 31, 33, 64, 100};
+
+#define SIZES (sizeof sizes / sizeof sizes[0])
+
+/* Random numbers in (-scale, scale), from malloc, one more than asked. */
+static float *
+numbers(size_t count, float scale)
+{
+	float	   *x = malloc((count + 1) * sizeof *x);
+
+	for (size_t i = 0; i <= count; i++)
+		x[i] = scale * (2 * clf_rng_uniform(&rng) - 1);
+	return x;
+}
+
+static double
+sigmoid(double x)
+{
+	return 1 / (1 + exp(-x));
+}
+
+/* ---- products ---- */
+
+static double
+element(bool transpose, const float *x, int ld, int row, int column)
+{
+	return transpose ? x[(size_t) column * ld + row] : x[(size_t) row * ld + column];
+}
+
+static void
+check_sgemm(bool ta, bool tb, int m, int n, int k, int pad, float beta)
+{
+	int			lda = (ta ? m : k) + pad;
+	int			ldb = (tb ? k : n) + pad;
+	int			ldc = n + pad;
+	float	   *a = numbers((size_t) (ta ? k : m) * lda, 1);
+	float	   *b = numbers((size_t) (tb ? n : k) * ldb, 1);
+	float	   *c = numbers((size_t) m * ldc, 1);
+	float	   *before = malloc(((size_t) m * ldc + 1) * sizeof *before);
+
+	memcpy(before, c, ((size_t) m * ldc + 1) * sizeof *before);
+	if (beta == 0 && m > 0 && n > 0)	/* what is there does not count, not even NaN */
+		c[0] = NAN;
+	kernels->sgemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+	for (int i = 0; i < m; i++)
+	{
+		for (int j = 0; j < n; j++)
+		{
+			double		sum = beta * (double) before[(size_t) i * ldc + j];
+
+			for (int p = 0; p < k; p++)
+				sum += element(ta, a, lda, i, p) * element(tb, b, ldb, p, j);
+			CHECK(fabs(c[(size_t) i * ldc + j] - sum) < 1e-5 * (1 + sqrt(k)),
+				  "%d%d %dx%dx%d beta %g [%d,%d]: %g, not %g", ta, tb, m, n, k, beta, i, j,
+				  c[(size_t) i * ldc + j], sum);
+		}
+		for (int j = n; j < ldc; j++)
+			CHECK(c[(size_t) i * ldc + j] == before[(size_t) i * ldc + j],
+				  "writes between the rows of C");
+	}
+	free(a);
+	free(b);
+	free(c);
+	free(before);
+}
+
+static void
+sgemm_all_forms(void)
+{
+	static const int shapes[][3] = {
+		{1, 1, 1}, {1, 7, 3}, {5, 1, 9}, {3, 4, 0}, {17, 33, 5}, {31, 16, 64}, {2, 300, 17}, {8, 259, 40}, {0, 3, 3}, {3, 0, 3}
+	};
+	static const float betas[] = {0, 1, -0.5f};
+
+	for (int form = 0; form < 4; form++)
+		for (size_t s = 0; s < sizeof shapes / sizeof shapes[0]; s++)
+			for (int pad = 0; pad < 4; pad += 3)
+				for (int b = 0; b < 3; b++)
+					check_sgemm(form & 1, form & 2, shapes[s][0], shapes[s][1], shapes[s][2],
+								pad, betas[b]);
+}
+
+/* ---- steps of training ---- */
+
+static void
+check_forward(size_t n, size_t H, bool history)
+{
+	size_t		stride = 2 * H + 1;
+	float	   *gates = numbers(n * 4 * H, 6);
+	float	   *before = malloc(n * 4 * H * sizeof *before);
+	float	   *bias = numbers(4 * H, 1);
+	float	   *c_previous = numbers(n * H, 2);
+	float	   *c = numbers(n * H, 1);
+	float	   *tanh_c = numbers(n * H, 1);
+	float	   *h = numbers(n * stride, 1);
+
+	memcpy(before, gates, n * 4 * H * sizeof *before);
+	kernels->lstm_forward(n, H, gates, bias, history ? c_previous : NULL, c, tanh_c, h, stride);
+	for (size_t row = 0; row < n; row++)
+		for (size_t j = 0; j < H; j++)
+		{
+			const float *z = before + row * 4 * H;
+			double		i = sigmoid((double) z[j] + bias[j]);
+			double		f = sigmoid((double) z[H + j] + bias[H + j]);
+			double		g = tanh((double) z[2 * H + j] + bias[2 * H + j]);
+			double		o = sigmoid((double) z[3 * H + j] + bias[3 * H + j]);
+			double		cell = i * g + (history ? f * c_previous[row * H + j] : 0);
+
+			CHECK(fabs(c[row * H + j] - cell) < 2e-6, "c is off: %g, not %g", c[row * H + j], cell);
+			CHECK(fabs(tanh_c[row * H + j] - tanh(cell)) < 2e-6, "tanh c is off");
+			CHECK(fabs(h[row * stride + j] - o * tanh(cell)) < 2e-6, "h is off");
+		}
+	free(gates);
+	free(before);
+	free(bias);
+	free(c_previous);
+	free(c);
+	free(tanh_c);
+	free(h);
+}
+
+static void
+forward_steps(void)
+{
+	for (size_t s = 0; s < SIZES; s++)
+		for (size_t n = 1; n <= 3; n++)
+		{
+			check_forward(n, sizes[s], false);
+			check_forward(n, sizes[s], true);
+		}
+}
+
+static void
+check_backward(size_t n, size_t H, bool history)
+{
+	size_t		stride = 2 * H + 1;
+	float	   *gates = numbers(n * 4 * H, 0.5f);
+	float	   *before = malloc(n * 4 * H * sizeof *before);
+	float	   *c_previous = numbers(n * H, 1);
+	float	   *t = numbers(n * H, 0.9f);
+	float	   *dh = numbers(n * stride, 1);
+	float	   *dh_next = numbers(n * H, 1);
+	float	   *dc = numbers(n * H, 1);
+	float	   *dc_before = malloc(n * H * sizeof *dc_before);
+
+	for (size_t k = 0; k < n * 4 * H; k++)
+		gates[k] += 0.5f;
+	memcpy(before, gates, n * 4 * H * sizeof *before);
+	memcpy(dc_before, dc, n * H * sizeof *dc);
+	kernels->lstm_backward(n, H, gates, history ? c_previous : NULL, t, dh, stride, dh_next, dc);
+	for (size_t row = 0; row < n; row++)
+		for (size_t j = 0; j < H; j++)
+		{
+			const float *a = before + row * 4 * H;
+			const float *d = gates + row * 4 * H;
+			double		i = a[j];
+			double		f = a[H + j];
+			double		g = a[2 * H + j];
+			double		o = a[3 * H + j];
+			double		tc = t[row * H + j];
+			double		d_h = (double) dh[row * stride + j] + dh_next[row * H + j];
+			double		d_c = dc_before[row * H + j] + d_h * o * (1 - tc * tc);
+			double		cp = history ? c_previous[row * H + j] : 0;
+
+			CHECK(fabs(d[j] - d_c * g * i * (1 - i)) < 1e-6, "gradient of i is off");
+			CHECK(fabs(d[H + j] - d_c * cp * f * (1 - f)) < 1e-6, "gradient of f is off");
+			CHECK(fabs(d[2 * H + j] - d_c * i * (1 - g * g)) < 1e-6, "gradient of c is off");
+			CHECK(fabs(d[3 * H + j] - d_h * tc * o * (1 - o)) < 1e-6, "gradient of o is off");
+			CHECK(fabs(dc[row * H + j] - (history ? d_c * f : 0)) < 1e-6, "dc is off");
+		}
+	free(gates);
+	free(before);
+	free(c_previous);
+	free(t);
+	free(dh);
+	free(dh_next);
+	free(dc);
+	free(dc_before);
+}
+
+static void
+backward_steps(void)
+{
+	for (size_t s = 0; s < SIZES; s++)
+		for (size_t n = 1; n <= 3; n++)
+		{
+			check_backward(n, sizes[s], false);
+			check_backward(n, sizes[s], true);
+		}
+}
+
+/* tanh and sigmoid saturate and never leave their range. */
+static void
+extreme_inputs(void)
+{
+	static const float extremes[] = {0, -0.0f, 1e-30f, 1e-5f, 8, -8, 90, -90, 1e30f, -1e30f, 3e38f};
+	size_t		H = sizeof extremes / sizeof extremes[0];
+	float		gates[44];
+	float		bias[44] = {0};
+	float		c[11];
+	float		tanh_c[11];
+	float		h[11];
+
+	for (size_t k = 0; k < 4 * H; k++)
+		gates[k] = extremes[k % H];
+	kernels->lstm_forward(1, H, gates, bias, NULL, c, tanh_c, h, H);
+	for (size_t j = 0; j < H; j++)
+	{
+		CHECK(fabs(gates[j] - sigmoid(extremes[j])) < 1e-6 && gates[j] >= 0 && gates[j] <= 1,
+			  "sigmoid(%g) is %g", extremes[j], gates[j]);
+		CHECK(fabs(gates[2 * H + j] - tanh(extremes[j])) < 1e-6 && fabsf(gates[2 * H + j]) <= 1,
+			  "tanh(%g) is %.9g", extremes[j], gates[2 * H + j]);
+		CHECK(isfinite(h[j]), "h is not finite");
+	}
+}
+
+static void
+vector_updates(void)
+{
+	for (size_t s = 0; s < SIZES; s++)
+	{
+		size_t		n = sizes[s];
+		float	   *x = numbers(n, 1);
+		float	   *y = numbers(n, 1);
+		float	   *m = numbers(n, 1);
+		float	   *v = numbers(n, 1);
+		float		y0 = y[n / 2];
+		float		m0 = m[n / 2];
+		float		v0;
+		float		end = y[n];
+		double		m1;
+		double		v1;
+
+		for (size_t i = 0; i <= n; i++)
+			v[i] = fabsf(v[i]);
+		v0 = v[n / 2];
+		kernels->axpy(n, 0.5f, x, y);
+		CHECK(fabs(y[n / 2] - (y0 + 0.5 * x[n / 2])) < 1e-6 && y[n] == end, "axpy is off");
+		y0 = y[n / 2];
+		kernels->adam(n, y, m, v, x, 0.01f, 0.9f, 0.999f, 1e-7f);
+		m1 = m0 + (x[n / 2] - (double) m0) * 0.1;
+		v1 = v0 + (x[n / 2] * (double) x[n / 2] - v0) * 0.001;
+		CHECK(fabs(m[n / 2] - m1) < 1e-6 && fabs(v[n / 2] - v1) < 1e-6, "moments are off");
+		CHECK(fabs(y[n / 2] - (y0 - 0.01 * m1 / (sqrt(v1) + 1e-7))) < 1e-5 && y[n] == end, "adam is off");
+		free(x);
+		free(y);
+		free(m);
+		free(v);
+	}
+}
+
+/* ---- steps of prediction ---- */
+
+static void
+projections(void)
+{
+	for (size_t rows = 1; rows <= 14; rows++)
+		for (size_t blocks = 1; blocks <= 3; blocks++)
+			for (size_t K = 1; K <= 40; K += 13)
+			{
+				size_t		width = blocks * CLF_BLOCK;
+				float	   *x = numbers(rows * (K + 2), 1);
+				float	   *w = numbers(blocks * K * CLF_BLOCK, 1);
+				float	   *bias = numbers(width, 1);
+				float	   *out = numbers(rows * width, 1);
+				float		end = out[rows * width];
+
+				kernels->project(rows, K, x, K + 2, blocks, w, bias, out);
+				for (size_t r = 0; r < rows; r++)
+					for (size_t j = 0; j < width; j++)
+					{
+						size_t		block = j / CLF_BLOCK;
+						double		sum = bias[j];
+
+						for (size_t k = 0; k < K; k++)
+							sum += (double) x[r * (K + 2) + k] *
+								w[(block * K + k) * CLF_BLOCK + j % CLF_BLOCK];
+						CHECK(fabs(out[r * width + j] - sum) < 1e-4, "off at %zu,%zu", r, j);
+					}
+				CHECK(out[rows * width] == end, "writes past the end");
+				free(x);
+				free(w);
+				free(bias);
+				free(out);
+			}
+}
+
+static void
+prediction_steps(void)
+{
+	for (size_t blocks = 1; blocks <= 4; blocks++)
+	{
+		size_t		H = blocks * CLF_LANES;
+		float	   *gates = numbers(blocks * CLF_BLOCK, 2);
+		float	   *h = numbers(H, 1);
+		float	   *u = numbers(blocks * H * CLF_BLOCK, 0.3f);
+		float	   *c = numbers(H, 2);
+		float	   *c0 = malloc(H * sizeof *c0);
+		float	   *out = numbers(H, 1);
+
+		memcpy(c0, c, H * sizeof *c0);
+		kernels->lstm_step(blocks, gates, h, u, c, out);
+		for (size_t unit = 0; unit < H; unit++)
+		{
+			size_t		block = unit / CLF_LANES;
+			double		z[4];
+			double		cell;
+
+			for (int g = 0; g < 4; g++)
+			{
+				size_t		column = (size_t) g * CLF_LANES + unit % CLF_LANES;
+
+				z[g] = gates[block * CLF_BLOCK + column];
+				for (size_t k = 0; k < H; k++)
+					z[g] += (double) h[k] * u[(block * H + k) * CLF_BLOCK + column];
+			}
+			cell = sigmoid(z[1]) * c0[unit] + sigmoid(z[0]) * tanh(z[2]);
+			CHECK(fabs(c[unit] - cell) < 1e-5, "c is off");
+			CHECK(fabs(out[unit] - sigmoid(z[3]) * tanh(cell)) < 1e-5, "h is off");
+		}
+		free(gates);
+		free(h);
+		free(u);
+		free(c);
+		free(c0);
+		free(out);
+	}
+}
+
+int
+main(void)
+{
+	static const struct
+	{
+		const char *name;
+		void		(*test) (void);
+	}			tests[] = {
+		{"sgemm_all_forms", sgemm_all_forms},
+		{"forward_steps", forward_steps},
+		{"backward_steps", backward_steps},
+		{"extreme_inputs", extreme_inputs},
+		{"vector_updates", vector_updates},
+		{"projections", projections},
+		{"prediction_steps", prediction_steps},
+	};
+	const ClfKernels *sets[3];
+	int			count = clf_kernels_available(sets);
+
+	for (int set = 0; set < count; set++)
+	{
+		kernels = sets[set];
+		clf_rng_seed(&rng, 1, 0);
+		for (size_t i = 0; i < sizeof tests / sizeof tests[0]; i++)
+		{
+			char		name[80];
+
+			snprintf(name, sizeof name, "kernels_%s_%s", kernels->name, tests[i].name);
+			unit_run(name, tests[i].test);
+		}
+	}
+	return UNIT_RESULT();
+}

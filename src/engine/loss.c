@@ -29,7 +29,7 @@ static double
 cross_entropy(size_t C, const float *z, int32_t class_id, float weight,
 			  float *p, float *dz)
 {
-	double		log_sum = clf_softmax(C, z, p);
+	double		loss = clf_softmax(C, z, p) - z[class_id];	/* dz may be z */
 
 	if (dz)
 	{
@@ -37,7 +37,7 @@ cross_entropy(size_t C, const float *z, int32_t class_id, float weight,
 			dz[k] = weight * p[k];
 		dz[class_id] -= weight;
 	}
-	return weight * (log_sum - z[class_id]);
+	return weight * loss;
 }
 
 /* the mean over the classes of (p - one-hot)^2, through the softmax */

@@ -131,7 +131,8 @@ extern double clf_softmax(size_t C, const float *z, float *p);
 
 /*
  * The loss of a row: from its logits z [C] make the probabilities p [C] and,
- * unless dz is NULL, the gradient of weight * loss with respect to z.
+ * unless dz is NULL, the gradient of weight * loss with respect to z; dz may
+ * be z.
  * Returns weight * loss.
  */
 extern double clf_loss(ClfLoss loss, size_t C, const float *z, int32_t class_id,

@@ -353,8 +353,8 @@ EngineTextInit(const char *bytes, Size length)
 	EngineText	text = {bytes, length, NULL};
 	char	   *converted;
 
-	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
-		return text;
+	if (GetDatabaseEncoding() == PG_UTF8)
+		return text;			/* valid already */
 	converted = pg_server_to_any(bytes, length, PG_UTF8);
 	if (converted != bytes)
 	{

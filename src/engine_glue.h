@@ -78,8 +78,8 @@ typedef struct EngineText
 
 /*
  * Give text of the server encoding as UTF-8, without a copy where that is
- * possible.  In an SQL_ASCII database the bytes go through as they are, and the
- * engine rejects those that are not UTF-8.
+ * possible.  In an SQL_ASCII database the bytes have to be UTF-8 as they are;
+ * the error (22021) names the first that is not.
  */
 extern EngineText EngineTextInit(const char *bytes, Size length);
 extern void EngineTextFree(EngineText *text);

@@ -59,8 +59,9 @@ extern void clf_sharder_free(ClfSharder *sharder);
 
 /*
  * Fill sharder->shard with as many rows of the plan's order from *position on
- * as fit, at least one and none from end on; moves *position past them.
- * class_weight [C] gives the rows' weights.
+ * as fit, at least one and none from end on, the end of a batch (rows are
+ * sorted by length within a batch); moves *position past them.  class_weight
+ * [C] gives the rows' weights.
  */
 extern ClfStatus clf_sharder_fill(ClfSharder *sharder, ClfDataset *data,
 								  const ClfPlan *plan, size_t *position,

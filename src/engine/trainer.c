@@ -503,10 +503,14 @@ start_validation(ClfTrainer *trainer, ClfError *error)
 static ClfStatus
 start_validation_shard(ClfTrainer *trainer, ClfError *error)
 {
-	ClfStatus	status = clf_sharder_fill(&trainer->sharder, &trainer->data, &trainer->validating,
-										  &trainer->position, validation_rows(trainer),
-										  trainer->even_weight, error);
+	ClfPlan    *plan = &trainer->validating;
+	size_t		begin;
+	size_t		end;
+	ClfStatus	status;
 
+	clf_plan_batch(plan, trainer->position / plan->batch_size, &begin, &end);
+	status = clf_sharder_fill(&trainer->sharder, &trainer->data, plan, &trainer->position,
+							  end, trainer->even_weight, error);
 	if (status != CLF_OK)
 		return status;
 	clf_network_start(&trainer->network, trainer->evaluated, &trainer->sharder.shard,

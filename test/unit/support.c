@@ -7,6 +7,8 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "tokenizer.h"
+
 /* ---- reporting ---- */
 
 int			unit_failures = 0;
@@ -429,5 +431,57 @@ unit_model(UnitHost *host, const ClfConfig *config)
 
 	if (unit_train(host, config, 60, 0, 1, 3, &model, NULL, &error) != CLF_OK)
 		give_up(error.message, "unit_model");
+	return model;
+}
+
+static void
+add_string(ClfVocab *vocab, const char *string)
+{
+	uint32_t	index;
+	ClfError	error;
+
+	if (clf_vocab_add(vocab, string, strlen(string), &index, &error) != CLF_OK)
+		give_up(error.message, "unit_random_model");
+}
+
+ClfModel *
+unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
+				  int classes, uint64_t seed)
+{
+	static const char *const words[] = {"apple", "bridge", "cloud", "dance", "ember", "\xE4\xB8\xAD"};
+	ClfModel   *model;
+	ClfError	error;
+	ClfRng		rng;
+	char		string[32];
+
+	if (clf_model_new(allocator, &model, &error) != CLF_OK)
+		give_up(error.message, "unit_random_model");
+	model->config = *config;
+	model->tokenizer_version = CLF_TOKENIZER_VERSION;
+	strcpy(model->icu_version, "72.1");
+	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+		add_string(&model->words, words[i]);
+	for (int i = 0; i < 4; i++)
+	{
+		snprintf(string, sizeof string, "common%d", i);
+		add_string(&model->words, string);
+	}
+	for (int i = 0; i < classes; i++)
+	{
+		snprintf(string, sizeof string, "class%d", i);
+		add_string(&model->labels, string);
+	}
+	if (clf_model_allocate(model, &error) != CLF_OK)
+		give_up(error.message, "unit_random_model");
+	clf_rng_seed(&rng, seed, 0);
+	for (int i = 0; i < model->table.count; i++)
+	{
+		float	   *tensor = clf_model_tensor(model, i);
+
+		for (size_t k = 0; k < model->table.tensors[i].rows * model->table.tensors[i].columns; k++)
+			tensor[k] = 1.2f * clf_rng_uniform(&rng) - 0.6f;
+	}
+	if (clf_model_prepare(model, &error) != CLF_OK)
+		give_up(error.message, "unit_random_model");
 	return model;
 }

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "clf.h"
+#include "model.h"
 #include "network.h"
 
 /* ---- reporting ---- */
@@ -130,5 +131,13 @@ extern ClfStatus unit_train(UnitHost *host, const ClfConfig *config, int count,
 
 /* A trained small model of an architecture; ends the program on failure. */
 extern ClfModel *unit_model(UnitHost *host, const ClfConfig *config);
+
+/*
+ * A model of a config that knows words "common0".. and the marks of unit_row,
+ * with random weights; ends the program on failure.
+ */
+extern ClfModel *unit_random_model(const ClfAllocator *allocator,
+								   const ClfConfig *config, int classes,
+								   uint64_t seed);
 
 #endif							/* UNIT_H */

@@ -1,0 +1,498 @@
+/*
+ * test_codec.c
+ *	  Models to bytes and back, and bytes that lie.
+ */
+#include "unit.h"
+
+static UnitMemory memory;
+static unsigned char *bytes;
+static size_t size;
+
+/* A small model, encoded: bytes and size. */
+static ClfModel *
+encoded_model(void)
+{
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfError	error;
+	void	   *result;
+
+	unit_memory_init(&memory);
+	unit_config(&config);
+	config.embedding_dim = 2;
+	config.units = 2;
+	config.bidirectional = 1;
+	config.learning_rate = 0.1;	/* not exact in binary */
+	config.maxlen = 5;
+	model = unit_random_model(&memory.allocator, &config, 3, 1);
+	if (clf_model_set_info(model, "{\"note\": \"\xC3\xA9\"}", 14, &error) != CLF_OK ||
+		clf_model_encode(model, &memory.allocator, &result, &size, &error) != CLF_OK)
+		return NULL;
+	bytes = malloc(size);
+	memcpy(bytes, result, size);
+	memory.allocator.free(memory.allocator.context, result);
+	return model;
+}
+
+static void
+round_trip(void)
+{
+	ClfModel   *model = encoded_model();
+	ClfModel   *again;
+	ClfError	error;
+	void	   *second;
+	size_t		second_size;
+	size_t		length;
+
+	CHECK(model != NULL, "cannot encode");
+	CHECK(clf_model_decode(&memory.allocator, bytes, size, &again, &error) == CLF_OK,
+		  "%s: %s", error.message, error.detail);
+	CHECK(memcmp(&again->config, &model->config, sizeof model->config) == 0, "the config differs");
+	CHECK(again->labels.count == 3 && again->words.count == model->words.count, "counts differ");
+	CHECK(memcmp(again->weights, model->weights, model->table.floats * sizeof(float)) == 0, "weights differ");
+	CHECK(strcmp(clf_model_icu_version(again), "72.1") == 0 && again->tokenizer_version == model->tokenizer_version,
+		  "versions differ");
+	CHECK(clf_model_class(again, "class2", 6) == 2 && clf_model_class(again, "class", 5) == -1, "labels differ");
+	CHECK(memcmp(clf_model_token(again, 2, &length), "apple", 5) == 0 && length == 5, "words differ");
+	CHECK(clf_model_token(again, 1, &length) == NULL && clf_model_token(again, 12, &length) == NULL &&
+		  clf_model_token(again, -1, &length) == NULL, "a token that is not there");
+	CHECK(memcmp(clf_model_info(again, &length), "{\"note\": \"\xC3\xA9\"}", 14) == 0 && length == 14, "info differs");
+	CHECK(clf_model_parameters(again) == model->table.parameters, "parameters differ");
+	CHECK(clf_model_encode(again, &memory.allocator, &second, &second_size, &error) == CLF_OK, "cannot encode");
+	CHECK(second_size == size && memcmp(second, bytes, size) == 0, "the bytes differ");
+	memory.allocator.free(memory.allocator.context, second);
+	clf_model_free(again);
+	clf_model_free(model);
+	free(bytes);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
+/* FORMAT.md: the length, the place of the digest, the alignment of the data. */
+static void
+layout(void)
+{
+	ClfModel   *model = encoded_model();
+	size_t		header = 0;
+	size_t		offset;
+
+	for (int i = 7; i >= 0; i--)
+		header = header << 8 | bytes[i];
+	CHECK((8 + header) % 64 == 0 && header < size, "the header is %zu bytes", header);
+	CHECK(clf_digest_field(bytes, size, &offset) && offset == 43, "the digest is at %zu", offset);
+	for (int i = 0; i < CLF_DIGEST_LENGTH; i++)
+		CHECK(bytes[offset + i] == '0', "the digest is not zeros");
+	CHECK(!clf_digest_field(bytes, 43 + 63, &offset), "a digest beyond the end");
+	CHECK(!clf_digest_field("", 0, &offset), "a digest in nothing");
+	bytes[20] ^= 1;
+	CHECK(!clf_digest_field(bytes, size, &offset), "a digest in something else");
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* Decode bytes that are damaged; what comes of it must be refused or sound. */
+static void
+decode_damaged(const void *data, size_t length, bool must_fail, const char *what,
+			   size_t where)
+{
+	ClfModel   *model;
+	ClfError	error;
+	size_t		blocks = memory.blocks;
+	size_t		before = memory.bytes;
+	ClfStatus	status;
+
+	memory.peak = memory.bytes;
+	status = clf_model_decode(&memory.allocator, data, length, &model, &error);
+	if (status == CLF_OK)
+	{
+		ClfScratch *scratch;
+		float		probability[16];
+		void	   *again;
+		size_t		again_size;
+
+		CHECK(!must_fail, "%s %zu: accepted", what, where);
+		CHECK(clf_model_classes(model) <= 16, "%s %zu: too many classes", what, where);
+		CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+		CHECK(clf_predict(model, scratch, "apple unheard", 13, probability, &error) == CLF_OK ||
+			  error.status == CLF_ERR_DIVERGED, "%s %zu: %s", what, where, error.message);
+		CHECK(clf_model_encode(model, &memory.allocator, &again, &again_size, &error) == CLF_OK,
+			  "%s %zu: cannot be encoded", what, where);
+		memory.allocator.free(memory.allocator.context, again);
+		clf_scratch_free(scratch);
+		clf_model_free(model);
+	}
+	else
+	{
+		CHECK(status == CLF_ERR_CORRUPT && error.status == status, "%s %zu: status %d", what, where, status);
+		CHECK(error.message[0] != '\0' && error.detail[0] != '\0', "%s %zu: no reason given", what, where);
+		CHECK(memory.peak - before < 64 * length + 65536, "%s %zu: takes %zu bytes for %zu", what, where,
+			  memory.peak - before, length);
+	}
+	CHECK(memory.blocks == blocks && memory.bytes == before, "%s %zu: memory is kept", what, where);
+}
+
+static void
+truncated_at_every_offset(void)
+{
+	ClfModel   *model = encoded_model();
+
+	for (size_t length = 0; length < size; length++)
+	{
+		unsigned char *part = malloc(length + !length);	/* so that reading on shows */
+
+		memcpy(part, bytes, length);
+		decode_damaged(part, length, true, "cut at", length);
+		free(part);
+	}
+	clf_model_free(model);
+	free(bytes);
+}
+
+static void
+longer_than_it_should(void)
+{
+	ClfModel   *model = encoded_model();
+
+	bytes = realloc(bytes, size + 8);
+	memset(bytes + size, 0, 8);
+	for (size_t more = 1; more <= 8; more++)
+		decode_damaged(bytes, size + more, true, "longer by", more);
+	clf_model_free(model);
+	free(bytes);
+}
+
+static void
+every_byte_flipped(void)
+{
+	static const unsigned char masks[] = {0x01, 0x80, 0xFF, 0x20};
+	ClfModel   *model = encoded_model();
+
+	for (size_t m = 0; m < sizeof masks; m++)
+		for (size_t i = 0; i < size; i++)
+		{
+			bytes[i] ^= masks[m];
+			decode_damaged(bytes, size, i < 8, "flipped at", i);
+			bytes[i] ^= masks[m];
+		}
+	clf_model_free(model);
+	free(bytes);
+}
+
+static void
+every_bit_of_the_header(void)
+{
+	ClfModel   *model = encoded_model();
+	size_t		header = 8 + (size_t) bytes[0] + 256 * (size_t) bytes[1];
+
+	for (size_t i = 8; i < header; i++)
+		for (int bit = 0; bit < 8; bit++)
+		{
+			bytes[i] ^= (unsigned char) (1 << bit);
+			decode_damaged(bytes, size, false, "bit flipped at", i);
+			bytes[i] ^= (unsigned char) (1 << bit);
+		}
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* ---- headers that lie ---- */
+
+/*
+ * Replace the first occurrence of a text in the header by another, which may
+ * have another length, and mend the header's length.  from NULL: the whole
+ * header becomes to.
+ */
+typedef struct Lie
+{
+	const char *name;
+	const char *from;
+	const char *to;
+} Lie;
+
+static const Lie lies[] = {
+	/* the frame: what is not a JSON object of the kind that is asked for */
+	{"no header", NULL, ""},
+	{"blanks only", NULL, "      "},
+	{"not JSON", NULL, "{"},
+	{"an array", NULL, "[]"},
+	{"a number", NULL, "1"},
+	{"an empty object", NULL, "{}"},
+	{"metadata is a string", NULL, "{\"__metadata__\":\"x\"}"},
+	{"metadata is null", NULL, "{\"__metadata__\":null}"},
+	{"metadata has no config", NULL, "{\"__metadata__\":{\"textclf.format\":\"1\"}}"},
+	{"not UTF-8", "textclf.icu", "textclf.\xFFicu"},
+	{"something after the object", "{\"__metadata__\"", "{} {\"__metadata__\""},
+	{"an escaped zero byte in a key", "\"labels.bytes\"", "\"labels.bytes\\u0000\""},
+
+	/* metadata: values that no writer writes */
+	{"another format", "\"textclf.format\":\"1\"", "\"textclf.format\":\"2\""},
+	{"the format is a number", "\"textclf.format\":\"1\"", "\"textclf.format\":1"},
+	{"a tokenizer of the future", "tokenizer_version\":\"1\"", "tokenizer_version\":\"99\""},
+	{"a negative tokenizer", "tokenizer_version\":\"1\"", "tokenizer_version\":\"-1\""},
+	{"tokenizer version 0", "tokenizer_version\":\"1\"", "tokenizer_version\":\"0\""},
+	{"tokenizer version that overflows", "tokenizer_version\":\"1\"", "tokenizer_version\":\"99999999999999999999\""},
+	{"an ICU version too long to hold", "\"72.1\"", "\"72.1111111111111111111111111111111111111111111111\""},
+	{"an ICU version with a quote to inject", "\"72.1\"", "\"72';--\""},
+
+	/* the configuration: each option must be there, typed, and in range */
+	{"config is not JSON", "\"textclf.config\":\"{", "\"textclf.config\":\"{{"},
+	{"an option is missing", "\\\"maxlen\\\":5,", ""},
+	{"an unknown option", "\\\"maxlen\\\":5,", "\\\"maxlen\\\":5,\\\"minlen\\\":5,"},
+	{"an option twice", "\\\"maxlen\\\":5,", "\\\"maxlen\\\":5,\\\"maxlen\\\":6,"},
+	{"maxlen 0", "\\\"maxlen\\\":5", "\\\"maxlen\\\":0"},
+	{"maxlen beyond its limit: scratch memory", "\\\"maxlen\\\":5", "\\\"maxlen\\\":2147483647"},
+	{"maxlen that wraps to 5", "\\\"maxlen\\\":5", "\\\"maxlen\\\":4294967301"},
+	{"maxlen left open", "\\\"maxlen\\\":5", "\\\"maxlen\\\":-1"},
+	{"maxlen a real", "\\\"maxlen\\\":5", "\\\"maxlen\\\":5.5"},
+	{"maxlen a string", "\\\"maxlen\\\":5", "\\\"maxlen\\\":\\\"5\\\""},
+	{"more units than the tensors have", "\\\"units\\\":2", "\\\"units\\\":3"},
+	{"units for a product that overflows", "\\\"units\\\":2", "\\\"units\\\":4096"},
+	{"zero units", "\\\"units\\\":2", "\\\"units\\\":0"},
+	{"nine layers: beyond the table of tensors", "\\\"layers\\\":1", "\\\"layers\\\":9"},
+	{"a layer whose tensors are not there", "\\\"layers\\\":1", "\\\"layers\\\":2"},
+	{"one direction, with tensors of two", "\\\"bidirectional\\\":true", "\\\"bidirectional\\\":false"},
+	{"bidirectional 2", "\\\"bidirectional\\\":true", "\\\"bidirectional\\\":2"},
+	{"an architecture that is not there", "\\\"architecture\\\":\\\"bilstm\\\"", "\\\"architecture\\\":\\\"trilstm\\\""},
+	{"an enum as a number", "\\\"pooling\\\":\\\"last\\\"", "\\\"pooling\\\":7"},
+	{"a real too large for a double", "\\\"momentum\\\":", "\\\"momentum\\\":1e999,\\\"x\\\":"},
+	{"a rate that is not a number", "\\\"momentum\\\":", "\\\"momentum\\\":null,\\\"x\\\":"},
+
+	/* tensors: type, shape and place must be those of the network */
+	{"half precision", "\"dtype\":\"F32\"", "\"dtype\":\"F16\""},
+	{"a type that is a number", "\"dtype\":\"F32\"", "\"dtype\":32"},
+	{"no type", "\"dtype\":\"F32\",", ""},
+	{"shape with one dimension more", "\"shape\":[12,2]", "\"shape\":[12,2,1]"},
+	{"shape with one dimension less", "\"shape\":[12,2]", "\"shape\":[24]"},
+	{"shape transposed", "\"shape\":[12,2]", "\"shape\":[2,12]"},
+	{"shape negative", "\"shape\":[12,2]", "\"shape\":[-12,-2]"},
+	{"shape whose product wraps", "\"shape\":[12,2]", "\"shape\":[4611686018427387904,4]"},
+	{"shape of reals", "\"shape\":[12,2]", "\"shape\":[12.0,2]"},
+	{"shape beyond 64 bits", "\"shape\":[12,2]", "\"shape\":[99999999999999999999,2]"},
+	{"shape an object", "\"shape\":[12,2]", "\"shape\":{}"},
+	{"offsets swapped", "\"data_offsets\":[0,96]", "\"data_offsets\":[96,0]"},
+	{"offsets negative", "\"data_offsets\":[0,96]", "\"data_offsets\":[-96,0]"},
+	{"offsets that leave a gap", "\"data_offsets\":[0,96]", "\"data_offsets\":[4,100]"},
+	{"offsets of another tensor", "\"data_offsets\":[0,96]", "\"data_offsets\":[96,192]"},
+	{"offsets beyond the end", "\"data_offsets\":[0,96]", "\"data_offsets\":[1000000,1000096]"},
+	{"offsets at the end of the address space", "\"data_offsets\":[0,96]", "\"data_offsets\":[9223372036854775711,9223372036854775807]"},
+	{"one offset", "\"data_offsets\":[0,96]", "\"data_offsets\":[0]"},
+	{"three offsets", "\"data_offsets\":[0,96]", "\"data_offsets\":[0,96,96]"},
+	{"a tensor under another name", "\"embedding.weight\"", "\"embedding.weights\""},
+	{"a tensor more", "\"embedding.weight\"", "\"more\":{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]},\"embedding.weight\""},
+	{"a tensor twice", "\"embedding.weight\"", "\"embedding.weight\":{},\"embedding.weight\""},
+	{"a tensor that is a list", "\"labels.bytes\":{", "\"labels.bytes\":[],\"x\":{"},
+
+	/* vocabulary and labels: counts come from shapes, so shapes may lie */
+	{"one class", "\"shape\":[4]", "\"shape\":[2]"},
+	{"no classes", "\"shape\":[4]", "\"shape\":[0]"},
+	{"more classes than bytes", "\"shape\":[4]", "\"shape\":[2000000000]"},
+	{"words beyond 32 bits", "\"shape\":[11]", "\"shape\":[4294967307]"},
+	{"no offsets of words", "\"shape\":[11]", "\"shape\":[0]"},
+	{"fewer words than rows of the embedding", "\"shape\":[11]", "\"shape\":[10]"},
+};
+
+#define LIES (sizeof lies / sizeof lies[0])
+
+/* Bytes with the lie told, from malloc; NULL if there is nothing to change. */
+static unsigned char *
+tell(const Lie *lie, size_t *result_size)
+{
+	size_t		header = (size_t) bytes[0] + 256 * (size_t) bytes[1];
+	char	   *text = (char *) bytes + 8;
+	size_t		begin = 0;
+	size_t		end = header;
+	size_t		to_length = strlen(lie->to);
+	size_t		new_header;
+	unsigned char *result;
+
+	if (lie->from != NULL)
+	{
+		size_t		from_length = strlen(lie->from);
+
+		while (begin + from_length <= header && memcmp(text + begin, lie->from, from_length) != 0)
+			begin++;
+		if (begin + from_length > header)
+			return NULL;
+		end = begin + from_length;
+	}
+	new_header = header - (end - begin) + to_length;
+	*result_size = size - header + new_header;
+	result = malloc(*result_size);
+	for (int i = 0; i < 8; i++)
+		result[i] = (unsigned char) (new_header >> (8 * i));
+	memcpy(result + 8, text, begin);
+	memcpy(result + 8 + begin, lie->to, to_length);
+	memcpy(result + 8 + begin + to_length, text + end, size - 8 - end);
+	return result;
+}
+
+static const Lie *lie_now;
+
+static void
+lying_header(void)
+{
+	ClfModel   *model = encoded_model();
+	size_t		length;
+	unsigned char *lying = tell(lie_now, &length);
+
+	CHECK(lying != NULL, "the header does not say %s", lie_now->from);
+	decode_damaged(lying, length, true, lie_now->name, 0);
+	free(lying);
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* The length before the header: each of these would read beyond the end. */
+static void
+lying_lengths(void)
+{
+	static const uint64_t lengths[] = {
+		1048577, 1048576, UINT32_MAX, (uint64_t) UINT32_MAX + 1, INT64_MAX, UINT64_MAX,
+		UINT64_MAX - 7, UINT64_MAX - 8, (uint64_t) 1 << 63
+	};
+	ClfModel   *model = encoded_model();
+
+	for (size_t k = 0; k < sizeof lengths / sizeof lengths[0]; k++)
+	{
+		for (int i = 0; i < 8; i++)
+			bytes[i] = (unsigned char) (lengths[k] >> (8 * i));
+		decode_damaged(bytes, size, true, "length", k);
+	}
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* Find the begin of a tensor's data. */
+static unsigned char *
+data_of(const char *name)
+{
+	size_t		header = (size_t) bytes[0] + 256 * (size_t) bytes[1];
+	char		key[64];
+
+	snprintf(key, sizeof key, "\"%s\"", name);
+	for (size_t i = 8; i + strlen(key) < header; i++)
+		if (memcmp(bytes + i, key, strlen(key)) == 0)
+		{
+			char	   *at = strstr((char *) bytes + i, "\"data_offsets\":[") + 16;
+
+			return bytes + 8 + header + strtoul(at, NULL, 10);
+		}
+	return NULL;
+}
+
+static void
+put(unsigned char *at, uint32_t word)
+{
+	for (int i = 0; i < 4; i++)
+		at[i] = (unsigned char) (word >> (8 * i));
+}
+
+/* Data that lie: offsets out of order, text that is none, numbers that are none. */
+static void
+lying_data(void)
+{
+	static const struct
+	{
+		const char *tensor;
+		int			word;
+		uint32_t	value;
+	}			data_lies[] = {
+		{"vocabulary.offsets", 0, 1},	/* a byte before the first word */
+		{"vocabulary.offsets", 1, 0},	/* an empty word */
+		{"vocabulary.offsets", 1, UINT32_MAX},	/* beyond the bytes */
+		{"vocabulary.offsets", 2, 4},	/* goes back */
+		{"vocabulary.offsets", 10, 1000000},	/* the end beyond the bytes */
+		{"labels.offsets", 0, 3},
+		{"labels.offsets", 3, 17},	/* a byte that belongs to no label */
+		{"labels.offsets", 2, 0x80000000u},
+		{"embedding.weight", 0, 0x7FC00000u},	/* NaN */
+		{"embedding.weight", 23, 0x7F800000u},	/* infinity */
+		{"dense.bias", 2, 0xFF800000u}, /* minus infinity */
+		{"lstm.0.backward.kernel", 5, 0x7F800001u}, /* signalling NaN */
+		{"vocabulary.bytes", 0, 0xFFFFFFFFu},	/* not UTF-8 */
+		{"labels.bytes", 0, 0x80808080u},
+	};
+
+	for (size_t i = 0; i < sizeof data_lies / sizeof data_lies[0]; i++)
+	{
+		ClfModel   *model = encoded_model();
+		unsigned char *at = data_of(data_lies[i].tensor);
+
+		CHECK(at != NULL, "no tensor %s", data_lies[i].tensor);
+		put(at + 4 * data_lies[i].word, data_lies[i].value);
+		decode_damaged(bytes, size, true, data_lies[i].tensor, i);
+		clf_model_free(model);
+		free(bytes);
+	}
+}
+
+static void
+same_label_twice(void)
+{
+	ClfModel   *model = encoded_model();
+	unsigned char *labels = data_of("labels.bytes");
+
+	labels[11] = '0';			/* class0, class1 -> class0, class0 */
+	decode_damaged(bytes, size, true, "class1", 0);
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* JSON nested as deep as it can be does not exhaust the stack. */
+static void
+deep_header(void)
+{
+	size_t		header = 1048576;
+	unsigned char *deep = malloc(8 + header);
+
+	unit_memory_init(&memory);
+	for (int i = 0; i < 8; i++)
+		deep[i] = (unsigned char) (header >> (8 * i));
+	memset(deep + 8, '[', header);
+	decode_damaged(deep, 8 + header, true, "nested", 0);
+	free(deep);
+}
+
+static void
+longest_info(void)
+{
+	ClfModel   *model = encoded_model();
+	size_t		length = 2000000;
+	char	   *info = malloc(length);
+	ClfError	error;
+	void	   *result = NULL;
+	size_t		result_size;
+
+	memset(info, 'x', length);
+	CHECK(clf_model_set_info(model, info, length, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_model_encode(model, &memory.allocator, &result, &result_size, &error) == CLF_ERR_LIMIT &&
+		  result == NULL, "a header beyond its limit is written");
+	clf_model_free(model);
+	free(info);
+	free(bytes);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
+int
+main(void)
+{
+	RUN(round_trip);
+	RUN(layout);
+	RUN(truncated_at_every_offset);
+	RUN(longer_than_it_should);
+	RUN(every_byte_flipped);
+	RUN(every_bit_of_the_header);
+	for (size_t i = 0; i < LIES; i++)
+	{
+		char		name[128];
+
+		lie_now = &lies[i];
+		snprintf(name, sizeof name, "lying header, %s", lies[i].name);
+		unit_run(name, lying_header);
+	}
+	RUN(lying_lengths);
+	RUN(lying_data);
+	RUN(same_label_twice);
+	RUN(deep_header);
+	RUN(longest_info);
+	return UNIT_RESULT();
+}

@@ -1,0 +1,329 @@
+/*
+ * test_predict.c
+ *	  Prediction, which has a forward pass of its own, against the network that
+ *	  is trained; tokens; and Keras's way to pad.
+ */
+#include "unit.h"
+
+#include "encode.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#define FPU_STATE() (_mm_getcsr() & ~0x3Fu)	/* without the sticky flags */
+#else
+#define FPU_STATE() 0u
+#endif
+
+static double worst;
+
+static const char *const texts[] = {
+	"", "apple", "  ", "common1 bridge common2", "unknown words only",
+	"apple apple apple bridge bridge cloud common0 common1 common2 common3 dance ember \xE4\xB8\xAD\xE4\xB8\xAD x y z",
+	"ember cloud", "dance common3 common3 unheard apple"
+};
+
+#define TEXTS (sizeof texts / sizeof texts[0])
+
+/* Probabilities by the network of training, for one sequence of ids. */
+static bool
+reference(const ClfModel *model, const uint32_t *ids, int T, float *probability)
+{
+	UnitMemory	memory;
+	ClfMem		mem;
+	ClfNetwork	network;
+	ClfError	error;
+	int			order[1];
+	int32_t		class_id = 0;
+	float		weight = 1;
+	ClfShard   *shard = unit_shard(1, &T, ids, &class_id, &weight, order);
+
+	unit_memory_init(&memory);
+	clf_mem_init(&mem, &memory.allocator);
+	if (clf_network_init(&network, &mem, &model->config, &model->table, clf_kernels(), NULL,
+						 (size_t) T, 1, false, &error) != CLF_OK)
+		return false;
+	clf_network_start(&network, model->weights, shard, NULL, 0, NULL);
+	while (!clf_network_advance(&network))
+		;
+	memcpy(probability, network.probability, model->labels.count * sizeof(float));
+	clf_network_free(&network);
+	unit_shard_free(shard);
+	return memory.blocks == 0;
+}
+
+static void
+compare_text(const ClfModel *model, ClfScratch *scratch, const char *text)
+{
+	int			C = clf_model_classes(model);
+	float		probability[8];
+	float		again[8];
+	float		expected[8];
+	uint32_t	ids[64];
+	const ClfToken *tokens;
+	size_t		count;
+	ClfError	error;
+	double		sum = 0;
+
+	CHECK(clf_predict(model, scratch, text, strlen(text), probability, &error) == CLF_OK,
+		  "%s", error.message);
+	CHECK(clf_tokens(model, scratch, text, strlen(text), &tokens, &count, &error) == CLF_OK,
+		  "%s", error.message);
+	CHECK(count <= (size_t) model->config.maxlen, "more than maxlen tokens");
+	for (size_t i = 0; i < count; i++)
+		ids[i] = (uint32_t) tokens[i].id;
+	count = clf_pad(&model->config, ids, count);
+	CHECK(reference(model, ids, (int) count, expected), "no reference");
+	for (int k = 0; k < C; k++)
+	{
+		worst = fmax(worst, fabs(probability[k] - expected[k]));
+		CHECK(fabs(probability[k] - expected[k]) < 1e-5, "\"%s\" class %d: %g, not %g", text, k,
+			  probability[k], expected[k]);
+		sum += probability[k];
+	}
+	CHECK(fabs(sum - 1) < 1e-6, "the sum is %g", sum);
+	CHECK(clf_predict(model, scratch, text, strlen(text), again, &error) == CLF_OK &&
+		  memcmp(again, probability, (size_t) C * sizeof(float)) == 0, "a second call differs");
+}
+
+static ClfConfig config;
+
+static void
+architecture(void)
+{
+	UnitMemory	memory;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+
+	unit_memory_init(&memory);
+	model = unit_random_model(&memory.allocator, &config, 4, 3);
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	for (size_t i = 0; i < TEXTS; i++)
+		compare_text(model, scratch, texts[i]);
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
+static void
+all_architectures(void)
+{
+	static const int units[] = {1, 5, 16, 17, 40};
+
+	for (int architecture_id = 0; architecture_id < 2; architecture_id++)
+		for (int layers = 1; layers <= 3; layers++)
+			for (int bidirectional = 0; bidirectional <= 1; bidirectional++)
+				for (int pooling = 0; pooling < 3; pooling++)
+					for (int u = 0; u < 5; u++)
+					{
+						char		name[128];
+
+						unit_config(&config);
+						config.architecture = architecture_id;
+						config.tokenizer = architecture_id;
+						config.maxlen = 14;
+						config.layers = layers;
+						config.bidirectional = bidirectional;
+						config.pooling = pooling;
+						config.units = units[u];
+						config.embedding_dim = u == 2 ? 16 : 7;
+						snprintf(name, sizeof name, "predict_%s_%d_%s_pooling%d_units%d",
+								 architecture_id ? "lstm" : "bilstm", layers,
+								 bidirectional ? "both" : "forward", pooling, units[u]);
+						unit_run(name, architecture);
+					}
+}
+
+/* ---- what a model answers about a text ---- */
+
+static void
+tokens_and_places(void)
+{
+	UnitMemory	memory;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+	const ClfToken *tokens;
+	size_t		count;
+	const char *text = "Apple, UNHEARD \xEF\xBC\xA3loud";
+
+	unit_memory_init(&memory);
+	unit_config(&config);
+	model = unit_random_model(&memory.allocator, &config, 2, 3);
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_tokens(model, scratch, text, strlen(text), &tokens, &count, &error) == CLF_OK && count == 4,
+		  "%zu tokens", count);
+	CHECK(tokens[0].id == CLF_FIRST_ID && tokens[0].start == 0 && tokens[0].end == 5 &&
+		  memcmp(tokens[0].text, "apple", 5) == 0, "the first token is off");
+	CHECK(tokens[1].id == CLF_ID_OOV && tokens[2].id == CLF_ID_OOV, "unknown tokens are known");
+	CHECK(tokens[3].id == CLF_FIRST_ID + 2 && tokens[3].start == 15 && tokens[3].end == 22 &&
+		  tokens[3].length == 5 && memcmp(tokens[3].text, "cloud", 5) == 0, "the last token is off");
+	CHECK(clf_tokens(model, scratch, "", 0, &tokens, &count, &error) == CLF_OK && count == 0, "tokens of nothing");
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+}
+
+static void
+encoding_errors(void)
+{
+	UnitMemory	memory;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+	const ClfToken *tokens;
+	size_t		count;
+	float		probability[2] = {-1, -1};
+
+	unit_memory_init(&memory);
+	unit_config(&config);
+	model = unit_random_model(&memory.allocator, &config, 2, 3);
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_predict(model, scratch, "ab \xFF", 4, probability, &error) == CLF_ERR_ENCODING &&
+		  error.status == CLF_ERR_ENCODING && strstr(error.detail, "4") != NULL, "not an error");
+	CHECK(probability[0] == -1, "an output is touched by an error");
+	CHECK(clf_tokens(model, scratch, "\xC3", 1, &tokens, &count, &error) == CLF_ERR_ENCODING, "not an error");
+	CHECK(clf_predict(model, scratch, "ab", 2, probability, &error) == CLF_OK, "not usable after an error");
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
+static void
+best_of_equals_is_the_first(void)
+{
+	static const float equal[] = {0.25f, 0.25f, 0.25f, 0.25f};
+	static const float last[] = {0.1f, 0.2f, 0.7f};
+
+	CHECK(clf_best(equal, 4) == 0 && clf_best(last, 3) == 2, "not the best");
+}
+
+/* A long text costs time, not memory, and only maxlen tokens count. */
+static void
+long_text(void)
+{
+	UnitMemory	memory;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+	size_t		length = 4 << 20;
+	char	   *text = malloc(length);
+	float		whole[2];
+	float		part[2];
+	size_t		before;
+
+	for (size_t i = 0; i < length; i++)
+		text[i] = "apple cloud "[i % 12];
+	unit_memory_init(&memory);
+	unit_config(&config);
+	model = unit_random_model(&memory.allocator, &config, 2, 3);
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_predict(model, scratch, text, 12 * 25, part, &error) == CLF_OK, "%s", error.message);
+	before = memory.peak;
+	CHECK(clf_predict(model, scratch, text, length, whole, &error) == CLF_OK, "%s", error.message);
+	CHECK(memory.peak == before, "memory grows with the text");
+	CHECK(memcmp(whole, part, sizeof whole) == 0, "tokens after maxlen count");
+	CHECK(clf_scratch_memory(scratch) + clf_model_memory(model) == memory.bytes, "memory is not what it says");
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+	free(text);
+}
+
+/* ---- Keras ---- */
+
+/* Collects ids in the order of the sink. */
+static ClfStatus
+collect(void *context, const ClfTokenSpan *span, ClfError *error)
+{
+	(void) error;
+	strncat(context, span->text, span->length);
+	strcat(context, " ");
+	return CLF_OK;
+}
+
+/* pad_sequences: the last maxlen words, zeros in front. */
+static void
+keras_padding_and_truncation(void)
+{
+	ClfError	error;
+	char		words[100] = "";
+	uint32_t	ids[5] = {7, 8, 9, 0, 0};
+
+	unit_config(&config);
+	config.architecture = CLF_ARCH_LSTM;
+	config.tokenizer = CLF_TOKENIZER_KERAS;
+	config.maxlen = 5;
+	CHECK(clf_encode(&config, "a b c d e f g", 13, collect, words, &error) == CLF_OK, "%s", error.message);
+	CHECK(strcmp(words, "c d e f g ") == 0, "of seven words remain %s", words);
+	CHECK(clf_pad(&config, ids, 3) == 5 && ids[0] == 0 && ids[1] == 0 && ids[2] == 7 && ids[4] == 9,
+		  "padding is not in front");
+	CHECK(clf_pad(&config, ids, 0) == 5 && ids[0] == 0 && ids[4] == 0, "nothing is not all padding");
+	config.architecture = CLF_ARCH_BILSTM;
+	words[0] = '\0';
+	CHECK(clf_encode(&config, "a b c d e f g", 13, collect, words, &error) == CLF_OK, "%s", error.message);
+	CHECK(strcmp(words, "a b c d e ") == 0, "of seven words remain %s", words);
+	CHECK(clf_pad(&config, ids, 0) == 1 && ids[0] == 0, "nothing is not one padding");
+}
+
+/* The padding runs through the LSTM: its length and its embedding matter. */
+static void
+keras_padding_is_read(void)
+{
+	UnitMemory	memory;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+	float		before[2];
+	float		after[2];
+
+	unit_memory_init(&memory);
+	unit_config(&config);
+	config.architecture = CLF_ARCH_LSTM;
+	config.tokenizer = CLF_TOKENIZER_KERAS;
+	config.layers = 2;
+	config.maxlen = 6;
+	model = unit_random_model(&memory.allocator, &config, 2, 3);
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_predict(model, scratch, "apple", 5, before, &error) == CLF_OK, "%s", error.message);
+	for (int j = 0; j < config.embedding_dim; j++)
+		clf_model_tensor(model, model->table.embedding)[j] += 1.0f;
+	CHECK(clf_predict(model, scratch, "apple", 5, after, &error) == CLF_OK, "%s", error.message);
+	CHECK(fabs(before[0] - after[0]) > 1e-6, "the embedding of padding does not matter");
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+}
+
+static void
+fpu_state_is_kept(void)
+{
+	UnitMemory	memory;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+	float		probability[2];
+	unsigned int state = FPU_STATE();
+
+	unit_memory_init(&memory);
+	unit_config(&config);
+	model = unit_random_model(&memory.allocator, &config, 2, 3);
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_predict(model, scratch, "apple", 5, probability, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_predict(model, scratch, "\xFF", 1, probability, &error) == CLF_ERR_ENCODING, "no error");
+	CHECK(FPU_STATE() == state, "prediction changes the floating-point mode");
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+}
+
+int
+main(void)
+{
+	all_architectures();
+	RUN(tokens_and_places);
+	RUN(encoding_errors);
+	RUN(best_of_equals_is_the_first);
+	RUN(long_text);
+	RUN(keras_padding_and_truncation);
+	RUN(keras_padding_is_read);
+	RUN(fpu_state_is_kept);
+	printf("# largest difference between prediction and training: %.2g\n", worst);
+	return UNIT_RESULT();
+}

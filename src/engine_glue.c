@@ -375,10 +375,13 @@ text *
 EngineTextToServer(const char *bytes, Size length)
 {
 	char	   *converted = pg_any_to_server(bytes, length, PG_UTF8);
+	text	   *result;
 
 	if (converted == bytes)
 		return cstring_to_text_with_len(bytes, length);
-	return cstring_to_text(converted);
+	result = cstring_to_text(converted);
+	pfree(converted);
+	return result;
 }
 
 void

@@ -40,6 +40,23 @@ textclf_export(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(bytes);
 }
 
+/*
+ * Raise an error if a label is not a text in this database: better now than in
+ * the middle of somebody's INSERT.
+ */
+static void
+check_labels(const ClfModel *model)
+{
+	for (int i = 0; i < clf_model_classes(model); i++)
+	{
+		size_t		length;
+		const char *label = clf_model_label(model, i, &length);
+
+		CHECK_FOR_INTERRUPTS();
+		pfree(EngineTextToServer(label, length));
+	}
+}
+
 /* Decode bytes from the user and make of them what is stored. */
 static void
 read_content(const char *name, bytea *bytes, NewVersion *content)
@@ -66,6 +83,7 @@ read_content(const char *name, bytea *bytes, NewVersion *content)
 				(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
 				 errmsg("model is damaged"),
 				 errdetail("Its bytes do not have the SHA-256 that stands in them.")));
+	check_labels(model);
 	content->bytes = bytes;
 	ModelInfoFromModel(model, &info);
 	content->info = ModelInfoToJson(&info, model);

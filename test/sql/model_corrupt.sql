@@ -113,7 +113,6 @@ SELECT with_digest(bytes) = bytes AS same FROM good;
 SELECT refusal(with_digest(file(header, overlay(data PLACING '\x00000000' FROM tensor('dense.bias') + 1)))) FROM parts;
 -- a label with a byte 0 in it, which cannot become a text
 SELECT textclf_import('zero', with_digest(file(header, overlay(data PLACING '\x00' FROM tensor('labels.bytes') + 1)))) FROM parts;
-SELECT count(*) FROM textclf_predict_proba('zero', 'yes');
 CREATE TABLE claims (info text);
 INSERT INTO claims VALUES ('not JSON'), ('{}'), ('[]'), ('1'), ('{"rows": "many"}'), ('{"rows": -1, "accuracy": "high"}'), ('{"rows": 1e300, "macro_f1": 1e300}'),
 	('{"rows": 1.5, "source": 3, "history": {}}'), ('{"history": [1, null, {"loss": "x"}, []]}'), ('{"class_rows": [1, 2, 3, 4, 5]}'), ('{"class_rows": "x", "options": 3, "classes": -1}'),

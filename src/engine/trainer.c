@@ -13,6 +13,7 @@
 #include "batch.h"
 #include "dataset.h"
 #include "error.h"
+#include "forward.h"
 #include "model.h"
 #include "network.h"
 #include "optim.h"
@@ -234,6 +235,7 @@ estimate(const ClfTrainer *trainer)
 	size_t		tokens;
 	size_t		rows;
 	size_t		blocks;
+	size_t		packed;			/* of the finished model */
 	size_t		sums;
 	size_t		total;
 	size_t		E = (size_t) trainer->config.embedding_dim;
@@ -244,6 +246,8 @@ estimate(const ClfTrainer *trainer)
 		distinct = vocabulary_of(trainer);
 	/* weights, evaluated, best and the finished model; the dense gradient */
 	if (!clf_size_mul(trainer->table.floats, 5 * sizeof(float), &blocks) ||
+		!clf_packed_floats(&trainer->config, &packed) ||
+		!clf_size_add(blocks, packed * sizeof(float), &blocks) ||
 		!clf_size_mul(distinct, 2 * E * sizeof(float), &sums) ||
 		!clf_size_add(blocks, sums, &total) ||
 		!clf_size_add(total, clf_optimizer_memory(&trainer->config, &trainer->table), &total) ||

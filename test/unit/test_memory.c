@@ -1,0 +1,205 @@
+/*
+ * test_memory.c
+ *	  Every allocation refused once: each call succeeds or says that memory is
+ *	  short, and keeps nothing.
+ */
+#include "unit.h"
+
+/* Run action with allocation 1, 2, ... refused until none is; false: failed. */
+static void
+refuse_each(UnitMemory *memory, ClfStatus (*action) (ClfError *error))
+{
+	size_t		blocks = memory->blocks;
+	size_t		bytes = memory->bytes;
+
+	for (size_t n = 1;; n++)
+	{
+		ClfError	error;
+		ClfStatus	status;
+		bool		refused;
+
+		memset(&error, 0, sizeof error);
+		memory->calls = 0;
+		memory->fail_at = n;
+		status = action(&error);
+		refused = memory->calls >= n;
+		memory->fail_at = 0;
+		CHECK(memory->blocks == blocks && memory->bytes == bytes,
+			  "allocation %zu refused: %zu blocks are kept", n, memory->blocks - blocks);
+		if (!refused)
+		{
+			CHECK(status == CLF_OK, "fails with all memory: %s", error.message);
+			CHECK(n > 1, "allocates nothing");
+			return;
+		}
+		CHECK(status == CLF_OK || (status == CLF_ERR_MEMORY && error.status == status),
+			  "allocation %zu refused: status %d, %s", n, status, error.message);
+	}
+}
+
+static UnitMemory memory;
+static ClfConfig config;
+static ClfModel *model;
+static void *bytes;
+static size_t size;
+
+static ClfStatus
+decode(ClfError *error)
+{
+	ClfModel   *decoded;
+	ClfStatus	status = clf_model_decode(&memory.allocator, bytes, size, &decoded, error);
+
+	if (status == CLF_OK)
+		clf_model_free(decoded);
+	return status;
+}
+
+static ClfStatus
+encode(ClfError *error)
+{
+	void	   *encoded;
+	size_t		encoded_size;
+	ClfStatus	status = clf_model_encode(model, &memory.allocator, &encoded, &encoded_size, error);
+
+	if (status == CLF_OK)
+		memory.allocator.free(memory.allocator.context, encoded);
+	return status;
+}
+
+static ClfStatus
+predict(ClfError *error)
+{
+	ClfScratch *scratch;
+	float		probability[4];
+	const ClfToken *tokens;
+	size_t		count;
+	ClfStatus	status = clf_scratch_new(model, &memory.allocator, &scratch, error);
+
+	if (status != CLF_OK)
+		return status;
+	status = clf_predict(model, scratch, "apple and common1", 17, probability, error);
+	if (status == CLF_OK)
+		status = clf_tokens(model, scratch, "apple and common1", 17, &tokens, &count, error);
+	clf_scratch_free(scratch);
+	return status;
+}
+
+/* A host whose memory is the one that refuses. */
+static UnitHost host;
+
+static ClfStatus
+train(ClfError *error)
+{
+	ClfModel   *trained;
+	ClfStatus	status = unit_train(&host, &config, 40, 0, 1, 3, &trained, NULL, error);
+
+	if (status == CLF_OK)
+		clf_model_free(trained);
+	return status;
+}
+
+static void
+model_calls(void)
+{
+	ClfError	error;
+
+	unit_memory_init(&memory);
+	unit_config(&config);
+	config.embedding_dim = 3;
+	config.bidirectional = 1;
+	config.layers = 2;
+	model = unit_random_model(&memory.allocator, &config, 4, 1);
+	CHECK(clf_model_set_info(model, "{}", 2, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_model_encode(model, &memory.allocator, &bytes, &size, &error) == CLF_OK, "%s", error.message);
+	refuse_each(&memory, decode);
+	refuse_each(&memory, encode);
+	refuse_each(&memory, predict);
+	memory.allocator.free(memory.allocator.context, bytes);
+	clf_model_free(model);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
+static void
+check_training(void)
+{
+	unit_host_init(&host);
+	refuse_each(&host.memory, train);
+	unit_host_free(&host);
+}
+
+static void
+training(void)
+{
+	unit_quick_config(&config);
+	config.epochs = 2;
+	check_training();
+}
+
+static void
+training_with_everything(void)
+{
+	unit_quick_config(&config);
+	config.epochs = 2;
+	config.layers = 2;
+	config.dropout = 0.2;
+	config.dense_updates = 1;
+	config.weight_average = 0.9;
+	config.class_weight = CLF_CLASS_WEIGHT_BALANCED;
+	config.schedule = CLF_SCHEDULE_COSINE;
+	check_training();
+}
+
+static void
+training_as_keras(void)
+{
+	unit_quick_config(&config);
+	config.epochs = 1;
+	config.architecture = CLF_ARCH_LSTM;
+	config.tokenizer = CLF_TOKENIZER_KERAS;
+	config.optimizer = CLF_OPTIMIZER_RMSPROP;
+	config.validation_split = 0;
+	check_training();
+}
+
+/* A training that is given up at any step leaves nothing. */
+static void
+abandoned_training(void)
+{
+	unit_quick_config(&config);
+	config.epochs = 2;
+	for (int steps = 0; steps < 120; steps++)
+	{
+		ClfTrainer *trainer;
+		ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
+		ClfError	error;
+
+		unit_host_init(&host);
+		host.clock_step = 0.01;	/* two items of work a step */
+		CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+		for (int i = 0; i < 40; i++)
+		{
+			char		text[256];
+			char		label[16];
+
+			unit_row(i, 3, text, label);
+			CHECK(clf_trainer_add(trainer, text, strlen(text), label, strlen(label), &error) == CLF_OK,
+				  "%s", error.message);
+		}
+		for (int i = 0; i < steps && progress.phase != CLF_PHASE_DONE; i++)
+			CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		clf_trainer_free(trainer);
+		unit_host_free(&host);
+		CHECK(host.memory.blocks == 0, "%zu blocks are kept after %d steps", host.memory.blocks, steps);
+	}
+}
+
+int
+main(void)
+{
+	RUN(model_calls);
+	RUN(training);
+	RUN(training_with_everything);
+	RUN(training_as_keras);
+	RUN(abandoned_training);
+	return UNIT_RESULT();
+}

@@ -1,0 +1,826 @@
+/*
+ * test_trainer.c
+ *	  Trainings from the first row to the model, on synthetic rows.
+ */
+#include "unit.h"
+
+#include "dataset.h"
+
+#if defined(__x86_64__)
+#include <xmmintrin.h>
+#define FPU_STATE() (_mm_getcsr() & ~0x3Fu)	/* without the sticky flags */
+#else
+#define FPU_STATE() 0u
+#endif
+
+#define ROWS 200
+
+/* Share of the synthetic rows that a model puts into their class. */
+static double
+accuracy_of(const ClfModel *model, int classes)
+{
+	UnitMemory	memory;
+	ClfScratch *scratch;
+	ClfError	error;
+	int			correct = 0;
+
+	unit_memory_init(&memory);
+	if (clf_scratch_new(model, &memory.allocator, &scratch, &error) != CLF_OK)
+		return -1;
+	for (int i = 0; i < ROWS; i++)
+	{
+		char		text[256];
+		char		label[16];
+		float		probability[8];
+
+		unit_row(i, classes, text, label);
+		if (clf_predict(model, scratch, text, strlen(text), probability, &error) == CLF_OK)
+			correct += clf_best(probability, classes) == clf_model_class(model, label, strlen(label));
+	}
+	clf_scratch_free(scratch);
+	return memory.blocks == 0 ? (double) correct / ROWS : -1;
+}
+
+/* Bytes of the model of a training, from malloc; NULL on failure. */
+static char *
+bytes_of_training(const ClfConfig *config, int begin, int stride, size_t *size)
+{
+	UnitHost	host;
+	ClfModel   *model;
+	ClfError	error;
+	void	   *bytes = NULL;
+	char	   *copy = NULL;
+
+	unit_host_init(&host);
+	if (unit_train(&host, config, ROWS, begin, stride, 3, &model, NULL, &error) != CLF_OK)
+		return NULL;
+	if (clf_model_encode(model, &host.memory.allocator, &bytes, size, &error) == CLF_OK)
+	{
+		copy = malloc(*size);
+		memcpy(copy, bytes, *size);
+		host.memory.allocator.free(host.memory.allocator.context, bytes);
+	}
+	clf_model_free(model);
+	unit_host_free(&host);
+	return copy;
+}
+
+/* ---- learning ---- */
+
+static void
+check_learns(const ClfConfig *config)
+{
+	UnitHost	host;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+	double		accuracy;
+	unsigned int state = FPU_STATE();
+
+	unit_host_init(&host);
+	CHECK(unit_train(&host, config, ROWS, 0, 1, 3, &model, &summary, &error) == CLF_OK,
+		  "%s %s", error.message, error.detail);
+	CHECK(FPU_STATE() == state, "training changes the floating-point mode");
+	accuracy = accuracy_of(model, 3);
+	CHECK(accuracy > 0.95, "accuracy is %g, on validation rows %g", accuracy, summary.accuracy);
+	CHECK(clf_config_valid(clf_model_config(model), false), "the model's config is not complete");
+	CHECK(summary.rows == ROWS && summary.training_rows + summary.validation_rows == ROWS &&
+		  summary.classes == 3 && summary.vocabulary == clf_model_vocabulary(model) &&
+		  summary.parameters == clf_model_parameters(model), "the summary is off");
+	clf_model_free(model);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "%zu blocks are kept", host.memory.blocks);
+}
+
+static void
+learns_by_default(void)
+{
+	ClfConfig	config;
+
+	unit_quick_config(&config);
+	check_learns(&config);
+}
+
+static void
+learns_with_every_pooling_and_loss(void)
+{
+	for (int pooling = 0; pooling < 3; pooling++)
+		for (int loss = 0; loss < 2; loss++)
+		{
+			ClfConfig	config;
+
+			unit_quick_config(&config);
+			config.pooling = pooling;
+			config.loss = loss;
+			config.epochs = 25;
+			config.dropout = 0.1;
+			check_learns(&config);
+		}
+}
+
+static void
+learns_with_every_optimizer(void)
+{
+	static const double rates[] = {1.0, 0.2, 0.01, 0.02};
+
+	for (int optimizer = 0; optimizer < 4; optimizer++)
+		for (int dense = 0; dense < 2; dense++)
+		{
+			ClfConfig	config;
+
+			unit_quick_config(&config);
+			config.optimizer = optimizer;
+			config.dense_updates = dense;
+			config.learning_rate = rates[optimizer];
+			config.epochs = optimizer == CLF_OPTIMIZER_SGD ? 60 : 30;
+			check_learns(&config);
+		}
+}
+
+static void
+learns_with_schedules_and_average(void)
+{
+	for (int schedule = 0; schedule < 3; schedule++)
+	{
+		ClfConfig	config;
+
+		unit_quick_config(&config);
+		config.schedule = schedule;
+		config.weight_average = 0.9;
+		config.clip_norm = 1;
+		config.epochs = 15;
+		check_learns(&config);
+	}
+}
+
+static void
+learns_as_keras_stack(void)
+{
+	ClfConfig	config;
+
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_LSTM;
+	config.tokenizer = CLF_TOKENIZER_KERAS;
+	config.layers = 2;
+	config.bidirectional = 0;
+	config.pooling = CLF_POOLING_LAST;
+	config.units = 16;
+	config.epochs = 30;
+	config.maxlen = 12;
+	config.validation_mode = CLF_VALIDATION_LAST;
+	check_learns(&config);
+}
+
+/* All "auto": nothing but the rows is given. */
+static void
+automatic_values_are_replaced(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfError	error;
+
+	unit_host_init(&host);
+	clf_config_init(&config);
+	CHECK(unit_train(&host, &config, 40, 0, 1, 2, &model, NULL, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_config_valid(clf_model_config(model), false), "auto is left in the model");
+	clf_model_free(model);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* ---- the same rows and seed give the same model ---- */
+
+static void
+same_seed_same_bytes(void)
+{
+	ClfConfig	config;
+	size_t		size[3];
+	char	   *bytes[3];
+
+	unit_quick_config(&config);
+	config.dropout = 0.3;
+	config.epochs = 3;
+	bytes[0] = bytes_of_training(&config, 0, 1, &size[0]);
+	bytes[1] = bytes_of_training(&config, 0, 1, &size[1]);
+	config.seed++;
+	bytes[2] = bytes_of_training(&config, 0, 1, &size[2]);
+	CHECK(bytes[0] && bytes[1] && bytes[2], "a training fails");
+	CHECK(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0, "the same seed gives another model");
+	CHECK(size[0] != size[2] || memcmp(bytes[0], bytes[2], size[0]) != 0, "another seed gives the same model");
+	for (int i = 0; i < 3; i++)
+		free(bytes[i]);
+}
+
+static void
+order_of_rows_does_not_matter(void)
+{
+	static const int strides[] = {1, 7, 199, 33};
+	ClfConfig	config;
+	size_t		size[4];
+	char	   *bytes[4];
+
+	unit_quick_config(&config);
+	config.epochs = 2;
+	for (int mode = 0; mode < 2; mode++)
+	{
+		config.validation_mode = mode;
+		for (int i = 0; i < 4; i++)
+		{
+			bytes[i] = bytes_of_training(&config, i * 11, strides[i], &size[i]);
+			CHECK(bytes[i] != NULL, "a training fails");
+			CHECK(size[i] == size[0] && memcmp(bytes[i], bytes[0], size[0]) == 0,
+				  "order %d gives another model", i);
+		}
+		for (int i = 0; i < 4; i++)
+			free(bytes[i]);
+	}
+}
+
+/* ---- validation and stopping ---- */
+
+/* Rows without rhyme or reason: what is learned does not hold on others. */
+static void
+early_stopping_keeps_the_best(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.epochs = 400;
+	config.early_stopping = 3;
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < 80; i++)
+	{
+		char		text[64];
+		int			n = snprintf(text, sizeof text, "some%d thing%d else%d", i % 7, i % 11, i * 5 % 13);
+
+		CHECK(clf_trainer_add(trainer, text, (size_t) n, i * 2654435761u >> 16 & 1 ? "a" : "b", 1, &error) == CLF_OK,
+			  "%s", error.message);
+	}
+	do
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+	while (progress.phase != CLF_PHASE_DONE);
+	CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	CHECK(summary.epochs - summary.best_epoch == 3, "stops in epoch %d, the best was %d",
+		  summary.epochs, summary.best_epoch);
+	for (int i = 0; i < summary.epochs; i++)
+		CHECK(summary.history[i].val_loss >= summary.history[summary.best_epoch - 1].val_loss,
+			  "epoch %d was better than the best", i + 1);
+	CHECK(summary.accuracy == summary.history[summary.best_epoch - 1].val_accuracy, "accuracy is of another epoch");
+	clf_trainer_free(trainer);
+	clf_model_free(model);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* Steps through a training and looks at what each step says. */
+static void
+progress_is_consistent(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+	int			ended = 0;
+	int			validation = 0;
+
+	unit_host_init(&host);
+	host.clock_step = 0.001;	/* one look at the clock is a millisecond */
+	unit_quick_config(&config);
+	config.epochs = 3;
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < ROWS; i++)
+	{
+		char		text[256];
+		char		label[16];
+
+		unit_row(i, 3, text, label);
+		CHECK(clf_trainer_add(trainer, text, strlen(text), label, strlen(label), &error) == CLF_OK, "%s", error.message);
+	}
+	do
+	{
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		CHECK(progress.epochs == 3 && progress.epoch >= 1 && progress.epoch <= 3, "epoch %d", progress.epoch);
+		if (progress.phase != CLF_PHASE_PREPARE)
+			CHECK(progress.rows_done >= 0 && progress.rows_done <= progress.rows, "%d rows of %d",
+				  (int) progress.rows_done, (int) progress.rows);
+		if (progress.epoch_ended)
+		{
+			ended++;
+			CHECK(isfinite(progress.last_epoch.loss) && isfinite(progress.last_epoch.val_loss) &&
+				  progress.last_epoch.accuracy <= 1 && progress.last_epoch.seconds > 0, "figures of epoch %d", ended);
+		}
+	} while (progress.phase != CLF_PHASE_DONE);
+	CHECK(ended == 3, "%d epochs are reported", ended);
+	for (int i = 0; i < ROWS; i++)
+		validation += clf_trainer_is_validation(trainer, (uint64_t) i);
+	CHECK(!clf_trainer_is_validation(trainer, ROWS + 100), "a row that was not added");
+	CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	CHECK(validation == summary.validation_rows, "%d rows are for validation, not %d", validation,
+		  (int) summary.validation_rows);
+	CHECK(clf_trainer_parameters(trainer) == clf_model_parameters(model), "parameters differ");
+	for (int i = 0; i < 3; i++)
+		CHECK(summary.class_rows[i] == (i < 2 ? 67 : 66), "class %d has %d rows", i, (int) summary.class_rows[i]);
+	clf_trainer_free(trainer);
+	clf_model_free(model);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* Train so many rows of each of two classes; returns the status. */
+static ClfStatus
+train_pair(UnitHost *host, const ClfConfig *config, int first, int second,
+		   int *validation, ClfSummary *summary, ClfModel **model, ClfError *error)
+{
+	ClfTrainer *trainer;
+	ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
+	ClfStatus	status = clf_trainer_new(config, &host->host, &trainer, error);
+
+	for (int i = 0; i < first + second && status == CLF_OK; i++)
+	{
+		char		text[64];
+		int			n = snprintf(text, sizeof text, "%s number%d", i < first ? "north" : "south", i);
+
+		status = clf_trainer_add(trainer, text, (size_t) n, i < first ? "a" : "b", 1, error);
+	}
+	while (status == CLF_OK && progress.phase != CLF_PHASE_DONE)
+		status = clf_trainer_step(trainer, &progress, error);
+	if (status == CLF_OK)
+	{
+		validation[0] = validation[1] = 0;
+		for (int i = 0; i < first + second; i++)
+			validation[i >= first] += clf_trainer_is_validation(trainer, (uint64_t) i);
+		status = clf_trainer_finish(trainer, model, summary, error);
+	}
+	clf_trainer_free(trainer);
+	return status;
+}
+
+static void
+stratified_validation(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+	int			validation[2];
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.epochs = 1;
+	config.validation_split = 0.2;
+	CHECK(train_pair(&host, &config, 100, 20, validation, &summary, &model, &error) == CLF_OK, "%s", error.message);
+	CHECK(validation[0] == 20 && validation[1] == 4, "%d and %d rows", validation[0], validation[1]);
+	clf_model_free(model);
+	host.store.size = 0;
+	config.validation_mode = CLF_VALIDATION_LAST;
+	CHECK(train_pair(&host, &config, 100, 20, validation, &summary, &model, &error) == CLF_OK, "%s", error.message);
+	CHECK(validation[0] + validation[1] == 24, "%d and %d rows", validation[0], validation[1]);
+	clf_model_free(model);
+	host.store.size = 0;
+	config.validation_split = 0;
+	CHECK(train_pair(&host, &config, 100, 20, validation, &summary, &model, &error) == CLF_OK, "%s", error.message);
+	CHECK(validation[0] + validation[1] == 0 && isnan(summary.accuracy), "rows for a validation that is not");
+	clf_model_free(model);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* A handful of rows: every class keeps one to train on. */
+static void
+handful_of_rows(void)
+{
+	for (int first = 1; first <= 3; first++)
+		for (int second = 1; second <= 3; second++)
+		{
+			UnitHost	host;
+			ClfConfig	config;
+			ClfModel   *model;
+			ClfSummary	summary;
+			ClfError	error;
+			int			validation[2];
+
+			unit_host_init(&host);
+			unit_quick_config(&config);
+			config.epochs = 2;
+			config.validation_split = 0.5;
+			CHECK(train_pair(&host, &config, first, second, validation, &summary, &model, &error) == CLF_OK,
+				  "%d and %d rows: %s", first, second, error.message);
+			CHECK(validation[0] < first && validation[1] < second, "no row left to train on");
+			clf_model_free(model);
+			unit_host_free(&host);
+			CHECK(host.memory.blocks == 0, "memory is kept");
+		}
+}
+
+/* One row of a rare class weighs as much as many of the other. */
+static void
+class_weights_help_the_rare(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+	int			validation[2];
+	float		rare[2];
+
+	unit_host_init(&host);
+	for (int weight = 0; weight < 2; weight++)
+	{
+		ClfScratch *scratch;
+		float		probability[2];
+
+		unit_quick_config(&config);
+		config.epochs = 3;
+		config.learning_rate = 0.005;
+		config.validation_split = 0;
+		config.class_weight = weight;
+		host.store.size = 0;
+		CHECK(train_pair(&host, &config, 190, 10, validation, &summary, &model, &error) == CLF_OK, "%s", error.message);
+		CHECK(clf_scratch_new(model, &host.memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+		CHECK(clf_predict(model, scratch, "south", 5, probability, &error) == CLF_OK, "%s", error.message);
+		rare[weight] = probability[1];
+		clf_scratch_free(scratch);
+		clf_model_free(model);
+	}
+	CHECK(rare[1] > rare[0] + 0.1, "the rare class has probability %g, balanced %g", rare[0], rare[1]);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+static void
+max_seconds_ends_it(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+
+	unit_host_init(&host);
+	host.clock_step = 0.01;
+	unit_quick_config(&config);
+	config.epochs = 100000;
+	config.max_seconds = 5;
+	CHECK(unit_train(&host, &config, ROWS, 0, 1, 3, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	CHECK(summary.out_of_time && summary.epochs < 1000, "it takes %d epochs", summary.epochs);
+	clf_model_free(model);
+	unit_host_free(&host);
+}
+
+/* A step is short, whatever the network; the real clock, so the limit is wide. */
+static void
+steps_are_short(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfError	error;
+	double		longest = 0;
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.embedding_dim = 64;
+	config.units = 64;
+	config.epochs = 1;
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < 3000; i++)
+	{
+		char		text[256];
+		char		label[16];
+
+		unit_row(i, 5, text, label);
+		snprintf(text + strlen(text), 40, "rare%d seldom%d", i, i / 2);
+		CHECK(clf_trainer_add(trainer, text, strlen(text), label, strlen(label), &error) == CLF_OK, "%s", error.message);
+	}
+	do
+	{
+		double		start = host.host.seconds(&host);
+
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		longest = fmax(longest, host.host.seconds(&host) - start);
+	} while (progress.phase != CLF_PHASE_DONE);
+	printf("# longest step: %.0f ms, with sanitizers\n", 1000 * longest);
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+	CHECK(longest < 0.5, "a step takes %g s", longest);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* ---- failures ---- */
+
+static void
+check_refused(const ClfConfig *config, UnitHost *host, int rows, int classes,
+			  ClfStatus expected)
+{
+	ClfModel   *model = NULL;
+	ClfError	error;
+	ClfStatus	status = unit_train(host, config, rows, 0, 1, classes, &model, NULL, &error);
+	unsigned int state = FPU_STATE();
+
+	CHECK(status == expected && error.status == expected && model == NULL,
+		  "status %d (%s), not %d", status, status ? error.message : "", expected);
+	CHECK(error.message[0] != '\0', "no message");
+	CHECK(FPU_STATE() == state, "an error changes the floating-point mode");
+	unit_host_free(host);
+	CHECK(host->memory.blocks == 0, "%zu blocks are kept", host->memory.blocks);
+}
+
+static void
+nothing_to_learn_from(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+
+	unit_quick_config(&config);
+	unit_host_init(&host);
+	check_refused(&config, &host, 50, 1, CLF_ERR_DATA);
+	unit_host_init(&host);
+	check_refused(&config, &host, 1, 1, CLF_ERR_DATA);
+	unit_host_init(&host);
+	check_refused(&config, &host, 0, 2, CLF_ERR_DATA);
+}
+
+static void
+divergence_is_an_error(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+
+	unit_quick_config(&config);
+	config.optimizer = CLF_OPTIMIZER_MOMENTUM;
+	config.momentum = 0.9999;
+	config.learning_rate = 100;
+	config.epochs = 3000;
+	config.validation_split = 0;
+	unit_host_init(&host);
+	host.host.memory_limit = SIZE_MAX;
+	{
+		ClfModel   *model = NULL;
+		ClfError	error;
+		ClfStatus	status = unit_train(&host, &config, 30, 0, 1, 3, &model, NULL, &error);
+
+		/* a saturated network may also stay finite; then so must its model */
+		if (status == CLF_OK)
+		{
+			for (size_t i = 0; i < model->table.floats; i++)
+				CHECK(isfinite(model->weights[i]), "a weight is not finite");
+			clf_model_free(model);
+		}
+		else
+			CHECK(status == CLF_ERR_DIVERGED && strstr(error.message, "diverged"), "%s", error.message);
+	}
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+static bool poisoned;
+
+/* A matrix product that goes wrong after a while, as a training that diverges. */
+static void
+poisoned_sgemm(bool ta, bool tb, int m, int n, int k, const float *a, int lda,
+			   const float *b, int ldb, float beta, float *c, int ldc)
+{
+	clf_kernels()->sgemm(ta, tb, m, n, k, a, lda, b, ldb, beta, c, ldc);
+	if (poisoned && m > 0 && n > 0)
+		c[0] = NAN;
+}
+
+static void
+what_is_not_finite_is_an_error(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+
+	unit_quick_config(&config);
+	unit_host_init(&host);
+	host.host.sgemm = poisoned_sgemm;
+	poisoned = true;
+	check_refused(&config, &host, 60, 3, CLF_ERR_DIVERGED);
+	poisoned = false;
+}
+
+static void
+options_out_of_range(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+
+	unit_quick_config(&config);
+	config.units = 0;
+	unit_host_init(&host);
+	check_refused(&config, &host, 10, 2, CLF_ERR_LIMIT);
+}
+
+static void
+budget_is_kept(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfError	error;
+	size_t		needed;
+
+	unit_quick_config(&config);
+	config.units = 256;
+	unit_host_init(&host);
+	host.host.memory_limit = 1 << 20;
+	CHECK(unit_train(&host, &config, 60, 0, 1, 3, &model, NULL, &error) == CLF_ERR_BUDGET, "no budget error");
+	needed = error.bytes_needed;
+	CHECK(needed > (1 << 20) && host.memory.blocks == 0, "%zu bytes are needed", needed);
+	CHECK(host.memory.peak <= (size_t) 3 << 20, "%zu bytes are taken before", host.memory.peak);
+	host.memory.peak = 0;
+	host.host.memory_limit = needed;
+	CHECK(unit_train(&host, &config, 60, 0, 1, 3, &model, NULL, &error) == CLF_OK,
+		  "what was said to suffice does not: %s, %zu", error.message, error.bytes_needed);
+	clf_model_free(model);
+	/* the strings of the finished model are small change, and not foreseen */
+	CHECK(host.memory.peak <= needed + 65536, "takes %zu of %zu bytes", host.memory.peak, needed);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+static void
+store_that_fails(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfError	error;
+	ClfStatus	status = CLF_OK;
+
+	unit_quick_config(&config);
+	unit_host_init(&host);
+	host.store.broken = true;
+	check_refused(&config, &host, 10, 2, CLF_ERR_HOST);
+
+	unit_host_init(&host);
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < 30; i++)
+		CHECK(clf_trainer_add(trainer, i % 2 ? "a b c" : "d e f", 5, i % 2 ? "x" : "y", 1, &error) == CLF_OK,
+			  "%s", error.message);
+	host.store.broken = true;
+	do
+		status = clf_trainer_step(trainer, &progress, &error);
+	while (status == CLF_OK && progress.phase != CLF_PHASE_DONE);
+	CHECK(status == CLF_ERR_HOST, "status %d", status);
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+static void
+rows_that_are_refused(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfError	error;
+	static char long_label[CLF_MAX_LABEL_BYTES + 1];
+
+	unit_quick_config(&config);
+	unit_host_init(&host);
+	memset(long_label, 'x', sizeof long_label);
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_trainer_add(trainer, "ab \xFF", 4, "x", 1, &error) == CLF_ERR_ENCODING, "bytes that are no text");
+	clf_trainer_free(trainer);
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_trainer_add(trainer, "ab", 2, long_label, sizeof long_label, &error) == CLF_ERR_LIMIT, "a label too long");
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* Empty texts, an empty label, labels and texts with any bytes. */
+static void
+odd_rows_train(void)
+{
+	static const struct
+	{
+		const char *text;
+		size_t		text_length;
+		const char *label;
+		size_t		label_length;
+	}			rows[] = {
+		{"", 0, "", 0}, {"a", 1, "", 0}, {"", 0, "x\0y", 3}, {"a\0b", 3, "x\0y", 3}, {"   ", 3, "", 0},
+		{"\xF0\x9F\x98\x80", 4, "x\0y", 3}, {"a", 1, "\xC3\xA9", 2}, {"a", 1, "\xC3\xA9", 2}
+	};
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfModel   *model;
+	ClfModel   *again;
+	ClfSummary	summary;
+	ClfError	error;
+	void	   *bytes;
+	size_t		size;
+
+	unit_quick_config(&config);
+	config.epochs = 2;
+	unit_host_init(&host);
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+		CHECK(clf_trainer_add(trainer, rows[i].text, rows[i].text_length, rows[i].label, rows[i].label_length,
+							  &error) == CLF_OK, "%s", error.message);
+	do
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+	while (progress.phase != CLF_PHASE_DONE);
+	CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	clf_trainer_free(trainer);
+	CHECK(clf_model_class(model, "", 0) == 0 && clf_model_class(model, "x\0y", 3) == 1 &&
+		  clf_model_class(model, "\xC3\xA9", 2) == 2, "labels are not in the order of their bytes");
+	CHECK(clf_model_encode(model, &host.memory.allocator, &bytes, &size, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_model_decode(&host.memory.allocator, bytes, size, &again, &error) == CLF_OK, "%s: %s",
+		  error.message, error.detail);
+	host.memory.allocator.free(host.memory.allocator.context, bytes);
+	clf_model_free(again);
+	clf_model_free(model);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+/* ---- the vocabulary ---- */
+
+/*
+ * Keras's Tokenizer: ids by frequency, the first seen first among equals, 1
+ * for what is not known; num_words cuts the rest off.
+ */
+static void
+ids_rank_by_frequency(void)
+{
+	static const char *const texts[] = {"b b b c", "c a b", "c z a y", "q"};
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+	size_t		length;
+
+	unit_quick_config(&config);
+	config.tokenizer = CLF_TOKENIZER_KERAS;
+	config.validation_split = 0;
+	config.epochs = 1;
+	config.num_words = 5;		/* padding, unknown, and three words */
+	unit_host_init(&host);
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < 4; i++)
+		CHECK(clf_trainer_add(trainer, texts[i], strlen(texts[i]), i % 2 ? "x" : "y", 1, &error) == CLF_OK,
+			  "%s", error.message);
+	do
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+	while (progress.phase != CLF_PHASE_DONE);
+	CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	clf_trainer_free(trainer);
+	CHECK(clf_model_vocabulary(model) == 5, "the vocabulary has %d ids", clf_model_vocabulary(model));
+	CHECK(clf_model_token(model, 2, &length)[0] == 'b' && clf_model_token(model, 3, &length)[0] == 'c' &&
+		  clf_model_token(model, 4, &length)[0] == 'a', "ids are not by frequency");
+	clf_model_free(model);
+	unit_host_free(&host);
+}
+
+int
+main(void)
+{
+	RUN(learns_by_default);
+	RUN(learns_with_every_pooling_and_loss);
+	RUN(learns_with_every_optimizer);
+	RUN(learns_with_schedules_and_average);
+	RUN(learns_as_keras_stack);
+	RUN(automatic_values_are_replaced);
+	RUN(same_seed_same_bytes);
+	RUN(order_of_rows_does_not_matter);
+	RUN(early_stopping_keeps_the_best);
+	RUN(progress_is_consistent);
+	RUN(stratified_validation);
+	RUN(handful_of_rows);
+	RUN(class_weights_help_the_rare);
+	RUN(max_seconds_ends_it);
+	RUN(steps_are_short);
+	RUN(nothing_to_learn_from);
+	RUN(divergence_is_an_error);
+	RUN(what_is_not_finite_is_an_error);
+	RUN(options_out_of_range);
+	RUN(budget_is_kept);
+	RUN(store_that_fails);
+	RUN(rows_that_are_refused);
+	RUN(odd_rows_train);
+	RUN(ids_rank_by_frequency);
+	return UNIT_RESULT();
+}

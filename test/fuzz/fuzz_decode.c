@@ -1,0 +1,55 @@
+/*
+ * fuzz_decode.c
+ *	  libFuzzer on the decoder: bytes are refused for a reason, or make a model
+ *	  that predicts and comes back as the same bytes; no memory is kept.
+ */
+#include "fuzz.h"
+
+/* What a model of strangers must be able to do. */
+static void
+use_model(const ClfModel *model)
+{
+	static const char text[] = "apple x \xE4\xB8\xAD";
+	ClfScratch *scratch;
+	ClfModel   *again;
+	ClfError	error;
+	void	   *bytes[2];
+	size_t		size[2];
+	float	   *probability = malloc((size_t) clf_model_classes(model) * sizeof(float));
+
+	/* a wide network costs time, and nothing is learned from it */
+	if (clf_model_config(model)->maxlen <= 200 && clf_scratch_new(model, &fuzz_allocator, &scratch, &error) == CLF_OK)
+	{
+		if (clf_predict(model, scratch, text, sizeof text - 1, probability, &error) == CLF_OK)
+			for (int k = 0; k < clf_model_classes(model); k++)
+				FUZZ_CHECK(probability[k] >= 0 && probability[k] <= 1.00001f);
+		clf_scratch_free(scratch);
+	}
+	free(probability);
+	FUZZ_CHECK(clf_model_encode(model, &fuzz_allocator, &bytes[0], &size[0], &error) == CLF_OK);
+	FUZZ_CHECK(clf_model_decode(&fuzz_allocator, bytes[0], size[0], &again, &error) == CLF_OK);
+	FUZZ_CHECK(clf_model_encode(again, &fuzz_allocator, &bytes[1], &size[1], &error) == CLF_OK);
+	FUZZ_CHECK(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0);
+	fuzz_allocator.free(NULL, bytes[0]);
+	fuzz_allocator.free(NULL, bytes[1]);
+	clf_model_free(again);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	ClfModel   *model;
+	ClfError	error;
+	ClfStatus	status = clf_model_decode(&fuzz_allocator, data, size, &model, &error);
+
+	if (status == CLF_OK)
+	{
+		use_model(model);
+		clf_model_free(model);
+	}
+	else
+		FUZZ_CHECK(status == CLF_ERR_CORRUPT && error.status == status &&
+				   error.message[0] != '\0' && error.detail[0] != '\0');
+	FUZZ_CHECK(fuzz_blocks == 0);
+	return 0;
+}

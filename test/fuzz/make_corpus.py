@@ -1,0 +1,90 @@
+#!/usr/bin/env python3
+"""Write the seeds of the fuzz targets into corpus/, from nothing but this script.
+
+Models are written here by the rules of FORMAT.md, not by the engine.
+"""
+import json
+import os
+import random
+import struct
+
+OPTIONS = {
+    "architecture": "bilstm", "tokenizer": "unicode", "num_words": 100, "min_count": 1, "maxlen": 5,
+    "embedding_dim": 2, "units": 1, "layers": 1, "bidirectional": False, "pooling": "last", "dropout": 0.0,
+    "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
+    "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
+    "batch_size": 8, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
+    "early_stopping": 0, "max_seconds": 0.0, "seed": 0,
+}
+
+
+def strings(items):
+    data = [s.encode() for s in items]
+    offsets = [sum(len(d) for d in data[:i]) for i in range(len(data) + 1)]
+    return struct.pack("<%dI" % len(offsets), *offsets), b"".join(data)
+
+
+def model(words, labels, info=None, **changes):
+    config = dict(OPTIONS, **changes)
+    rng = random.Random(1)
+    E, H, C = config["embedding_dim"], config["units"], len(labels)
+    directions = ["forward", "backward"][:1 + config["bidirectional"]]
+    D = H * len(directions)
+    shapes = [("embedding.weight", [len(words) + 2, E])]
+    for layer in range(config["layers"]):
+        for direction in directions:
+            prefix = "lstm.%d.%s." % (layer, direction)
+            shapes += [(prefix + "kernel", [D if layer else E, 4 * H]), (prefix + "recurrent", [H, 4 * H]),
+                       (prefix + "bias", [4 * H])]
+    shapes += [("dense.kernel", [D, C]), ("dense.bias", [C])]
+    tensors = []
+    for name, shape in shapes:
+        count = shape[0] * (shape[1] if len(shape) > 1 else 1)
+        tensors.append((name, "F32", shape, struct.pack("<%df" % count, *(rng.uniform(-1, 1) for _ in range(count)))))
+    word_offsets, word_bytes = strings(words)
+    label_offsets, label_bytes = strings(labels)
+    tensors += [("vocabulary.offsets", "U32", [len(words) + 1], word_offsets),
+                ("labels.offsets", "U32", [C + 1], label_offsets),
+                ("vocabulary.bytes", "U8", [len(word_bytes)], word_bytes),
+                ("labels.bytes", "U8", [len(label_bytes)], label_bytes)]
+    metadata = {"textclf.digest": "0" * 64, "textclf.format": "1",
+                "textclf.config": json.dumps(config, separators=(",", ":")),
+                "textclf.tokenizer_version": "1", "textclf.icu_version": "72.1"}
+    if info is not None:
+        metadata["textclf.info"] = info
+    header, begin = {"__metadata__": metadata}, 0
+    for name, dtype, shape, data in tensors:
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [begin, begin + len(data)]}
+        begin += len(data)
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-(8 + len(text)) % 64)
+    return struct.pack("<Q", len(text)) + text + b"".join(data for _, _, _, data in tensors)
+
+
+TEXTS = [
+    "", "Hello, World!", "don't U.S.A. 3.14 1,000 a_b", "\u4e2d\u6587\u6d4b\u8bd5", "\u0e44\u0e17\u0e22 \u0e01\u0e48",
+    "\ud55c\uad6d \u304b\u3099 \uff76\uff9e", "e\u0301 \uff21\ufb01 \u00df \u0130 \u03a3\u03c2",
+    "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f44d\U0001f3fd \u2764\ufe0f \U0001f1e9\U0001f1ea",
+    "\ufdfa\ufdfa'\ufdfa", "a" * 70, "\U00010400" * 64 + "'\U00010400", "\U00020000" + "\U0001d165" * 66,
+    "\u05e9\u05dc\u05d5\u05dd \u0633\u0644\u0627\u0645 \u0939\u093f\u0928\u094d\u0926\u0940", "a\u00adb \u200b \ufeff",
+]
+BYTES = [b"ab \xff", b"ab\xc3", b"\xed\xa0\x80", b"\xf0\x9f\x98", b"a\0b"]
+
+
+def write(target, seeds):
+    os.makedirs("corpus/" + target, exist_ok=True)
+    for i, seed in enumerate(seeds):
+        with open("corpus/%s/seed%02d" % (target, i), "wb") as f:
+            f.write(seed)
+
+
+texts = [t.encode() for t in TEXTS] + BYTES
+write("fuzz_tokenizer", texts)
+write("fuzz_predict", [bytes([i % 4]) + t for i, t in enumerate(texts)])
+write("fuzz_decode", [
+    model([], ["a", "b"]),
+    model(["apple", "x"], ["", "b", "\u00e9"], info='{"rows":1}'),
+    model(["\u4e2d"], ["a", "b"], bidirectional=True, pooling="max", layers=2),
+    model(["a"], ["a", "b"], architecture="lstm", tokenizer="keras"),
+    b"", b"\0" * 8, struct.pack("<Q", 2) + b"{}",
+])

@@ -6,6 +6,7 @@
 #   make unit          the engine's tests under sanitizers, without PostgreSQL
 #   make fuzz          libFuzzer on the decoder, the tokenizer and prediction
 #   make check-memory  the regression tests in a server under valgrind
+#   make bench-accuracy DATA=dir   test accuracy on data sets (test/bench/accuracy)
 #   make setup         only install what is missing
 #
 # Nothing here needs PostgreSQL to be read: a fresh machine has no pg_config.
@@ -157,10 +158,13 @@ demo:
 test:
 	scripts/setup build test
 	scripts/run-tests $(PARTS)
+bench-accuracy:
+	scripts/setup build
+	test/bench/accuracy $(DATA) $(SETS)
 check-memory:
 	scripts/setup build memory
 	scripts/check-memory
 
 build/always:
-.PHONY: all install installcheck clean setup demo test unit fuzz fuzz-programs check-memory build/always
+.PHONY: all install installcheck clean setup demo test unit fuzz fuzz-programs check-memory bench-accuracy build/always
 .SECONDARY:

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model.h"
 
 #define WINDOW 50				/* batches that are sorted by length together */
 
@@ -202,9 +203,29 @@ lay_out_steps(ClfShard *shard)
 	}
 }
 
-/* Number the distinct ids and put every token's number into its place. */
+/* The number of an id in the shard, a new one if it is new. */
+static uint32_t
+slot_of_id(ClfSharder *sharder, uint32_t id)
+{
+	ClfShard   *shard = &sharder->shard;
+	uint32_t   *slot = &sharder->slot_of[id];
+
+	if (*slot == 0)
+	{
+		shard->ids[shard->unique++] = id;
+		*slot = (uint32_t) shard->unique;
+	}
+	return *slot;
+}
+
+/*
+ * Number the distinct ids and put every token's number into its place.  With
+ * word dropout, some words are read as unknown throughout the shard, so that
+ * the network does not lean on single words and learns what to make of
+ * unknown ones.
+ */
 static void
-number_tokens(ClfSharder *sharder)
+number_tokens(ClfSharder *sharder, double word_dropout, ClfRng *rng)
 {
 	ClfShard   *shard = &sharder->shard;
 	const uint32_t *sequence = sharder->sequences;
@@ -214,31 +235,30 @@ number_tokens(ClfSharder *sharder)
 	{
 		for (int t = 0; t < shard->length[row]; t++)
 		{
-			uint32_t   *slot = &sharder->slot_of[sequence[t]];
+			uint32_t	id = sequence[t];
 
-			if (*slot == 0)
-			{
-				shard->ids[shard->unique++] = sequence[t];
-				*slot = (uint32_t) shard->unique;
-			}
-			shard->slot[shard->offset[t] + row] = *slot - 1;
+			if (sharder->slot_of[id] == 0 && id >= CLF_FIRST_ID && rng != NULL &&
+				word_dropout > 0 && clf_rng_uniform(rng) < word_dropout)
+				sharder->slot_of[id] = slot_of_id(sharder, CLF_ID_OOV);
+			shard->slot[shard->offset[t] + row] = slot_of_id(sharder, id) - 1;
 		}
 		sequence += shard->length[row];
 	}
-	for (int u = 0; u < shard->unique; u++)
-		sharder->slot_of[shard->ids[u]] = 0;
+	for (int i = 0; i < shard->tokens; i++)
+		sharder->slot_of[sharder->sequences[i]] = 0;
+	sharder->slot_of[CLF_ID_OOV] = 0;
 }
 
 ClfStatus
 clf_sharder_fill(ClfSharder *sharder, ClfDataset *data, const ClfPlan *plan,
 				 size_t *position, size_t end, const float *class_weight,
-				 ClfError *error)
+				 ClfRng *rng, ClfError *error)
 {
 	ClfStatus	status = take_rows(sharder, data, plan, position, end, class_weight, error);
 
 	if (status != CLF_OK)
 		return status;
 	lay_out_steps(&sharder->shard);
-	number_tokens(sharder);
+	number_tokens(sharder, data->config->word_dropout, rng);
 	return CLF_OK;
 }

@@ -61,11 +61,11 @@ extern void clf_sharder_free(ClfSharder *sharder);
  * Fill sharder->shard with as many rows of the plan's order from *position on
  * as fit, at least one and none from end on, the end of a batch (rows are
  * sorted by length within a batch); moves *position past them.  class_weight
- * [C] gives the rows' weights.
+ * [C] gives the rows' weights; rng draws the word dropout, NULL means none.
  */
 extern ClfStatus clf_sharder_fill(ClfSharder *sharder, ClfDataset *data,
 								  const ClfPlan *plan, size_t *position,
 								  size_t end, const float *class_weight,
-								  ClfError *error);
+								  ClfRng *rng, ClfError *error);
 
 #endif							/* CLF_BATCH_H */

@@ -165,6 +165,7 @@ typedef struct ClfConfig
 	int32_t		bidirectional;
 	int32_t		pooling;		/* ClfPooling */
 	double		dropout;		/* share of the pooled features set to 0 */
+	double		word_dropout;	/* share of the words read as unknown */
 	int32_t		loss;			/* ClfLoss */
 	int32_t		optimizer;		/* ClfOptimizerKind */
 	double		learning_rate;

@@ -57,6 +57,8 @@ static const ClfOption options[] = {
 		 "what of the LSTM's outputs is classified: last state, max or mean over time"),
 	REAL(dropout, 0, 0.95, AUTO_INT,
 		 "share of the pooled features dropped in training"),
+	REAL(word_dropout, 0, 0.95, AUTO_INT,
+		 "share of the distinct words of a batch read as unknown in training"),
 	ENUM(loss, loss_names, CLF_LOSS_CROSS_ENTROPY,
 		 "what training minimises: cross_entropy or mse"),
 	ENUM(optimizer, optimizer_names, CLF_OPTIMIZER_ADAM,
@@ -194,6 +196,7 @@ suit_lstm(ClfConfig *config)
 	set_int(&config->bidirectional, 0);
 	set_int(&config->pooling, CLF_POOLING_LAST);
 	set_real(&config->dropout, 0);
+	set_real(&config->word_dropout, 0);
 	set_int(&config->schedule, CLF_SCHEDULE_CONSTANT);
 	set_real(&config->clip_norm, 0);
 	set_real(&config->weight_average, 0);
@@ -218,6 +221,7 @@ suit_bilstm(ClfConfig *config, size_t rows)
 	set_int(&config->bidirectional, 1);
 	set_int(&config->pooling, CLF_POOLING_MAX);
 	set_real(&config->dropout, 0.5);
+	set_real(&config->word_dropout, 0.1);
 	set_int(&config->schedule, CLF_SCHEDULE_LINEAR);
 	set_real(&config->clip_norm, 1.0);
 	set_int(&config->batch_size, between(8, (double) rows / 100, rows < FEW_ROWS ? 32 : 64));

@@ -384,7 +384,7 @@ start_shard(ClfTrainer *trainer, ClfError *error)
 {
 	ClfStatus	status = clf_sharder_fill(&trainer->sharder, &trainer->data, &trainer->training,
 										  &trainer->position, trainer->batch_end,
-										  trainer->class_weight, error);
+										  trainer->class_weight, &trainer->dropout_rng, error);
 
 	if (status != CLF_OK)
 		return status;
@@ -514,7 +514,7 @@ start_validation_shard(ClfTrainer *trainer, ClfError *error)
 
 	clf_plan_batch(plan, trainer->position / plan->batch_size, &begin, &end);
 	status = clf_sharder_fill(&trainer->sharder, &trainer->data, plan, &trainer->position,
-							  end, trainer->even_weight, error);
+							  end, trainer->even_weight, NULL, error);
 	if (status != CLF_OK)
 		return status;
 	clf_network_start(&trainer->network, trainer->evaluated, &trainer->sharder.shard,

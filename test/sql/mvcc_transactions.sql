@@ -7,7 +7,7 @@ SELECT (ARRAY['hot day', 'cold night'])[i % 2 + 1] || ' ' || i % 7 AS doc, (ARRA
 FROM generate_series(1, 120) i;
 CREATE VIEW opposite AS SELECT doc, CASE label WHEN 'hot' THEN 'cold' ELSE 'hot' END AS label FROM docs;
 CREATE FUNCTION train(source regclass) RETURNS int LANGUAGE sql
-AS $$ SELECT version FROM textclf_train(source, 'doc', 'label', 'm', '{"epochs": 10, "units": 8, "embedding_dim": 8, "learning_rate": 0.01}') $$;
+AS $$ SELECT version FROM textclf_train(source, 'doc', 'label', 'm', '{"epochs": 30, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}') $$;
 
 SELECT train('docs');
 SELECT textclf_predict('m', 'hot day');
@@ -103,7 +103,7 @@ SELECT textclf_predict('m', 'hot day');
 CREATE SCHEMA "Else where";
 CREATE EXTENSION textclf SCHEMA "Else where";
 SELECT "Else where".textclf_predict('m', 'hot day');
-SELECT version FROM "Else where".textclf_train('opposite', 'doc', 'label', 'm', '{"epochs": 10, "units": 8, "embedding_dim": 8, "learning_rate": 0.01}');
+SELECT version FROM "Else where".textclf_train('opposite', 'doc', 'label', 'm', '{"epochs": 30, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}');
 SELECT "Else where".textclf_predict('m', 'hot day');
 ALTER SCHEMA "Else where" RENAME TO somewhere;
 SELECT somewhere.textclf_predict('m', 'hot day');

@@ -6,7 +6,7 @@ CREATE TABLE docs AS
 SELECT (ARRAY['apple pear', '苹果和梨子', 'تفاح وكمثرى', '🍎🍐'])[i % 4 + 1] || ' ' || i % 7 AS doc,
 	(ARRAY['latin', '漢字', 'عربي', '😀'])[i % 4 + 1] AS label
 FROM generate_series(1, 200) i;
-SELECT rows, classes FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 15, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}');
+SELECT rows, classes FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 30, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}');
 SELECT textclf_predict('m', ARRAY['apple', '梨子', 'تفاح', '🍎']);
 
 CREATE TABLE texts (name text, doc text);

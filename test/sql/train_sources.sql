@@ -7,7 +7,7 @@ CREATE FUNCTION doc(i int) RETURNS text IMMUTABLE LANGUAGE sql
 AS $$ SELECT (ARRAY['a red rose', 'the blue sea'])[i % 2 + 1] || ' no' || i % 13 $$;
 CREATE FUNCTION train_on(source regclass, text_column name, label_column name) RETURNS text LANGUAGE sql AS $$
 	SELECT format('%s: %s rows, %s skipped, %s classes', model, rows, skipped, classes)
-	FROM textclf_train(source, text_column, label_column, options => '{"epochs": 10, "units": 8, "embedding_dim": 8, "learning_rate": 0.01}')
+	FROM textclf_train(source, text_column, label_column, options => '{"epochs": 30, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}')
 $$;
 
 -- view, materialized view, partitioned and inherited tables
@@ -42,7 +42,7 @@ DECLARE
 BEGIN
 	FOREACH c IN ARRAY '{as_enum,as_char,as_varchar,as_domain,as_boolean,as_int2,as_int4,as_int8}'::name[]
 	LOOP
-		PERFORM textclf_train('label_types', 'doc', c, c, '{"epochs": 10, "units": 8, "embedding_dim": 8, "learning_rate": 0.01}');
+		PERFORM textclf_train('label_types', 'doc', c, c, '{"epochs": 30, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}');
 		RAISE INFO '%: % and %', c, textclf_predict(c, 'a red rose'), textclf_predict(c, 'the blue sea');
 	END LOOP;
 END $$;

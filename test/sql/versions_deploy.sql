@@ -10,7 +10,7 @@ CREATE VIEW wrong_docs AS SELECT doc, CASE label WHEN 'up' THEN 'down' ELSE 'up'
 CREATE FUNCTION train(source regclass, deploy text) RETURNS text LANGUAGE sql AS $$
 	SELECT format('version %s, deployed %s', version, deployed)
 	FROM textclf_train(source, 'doc', 'label', 'm', jsonb_build_object('deploy', train.deploy,
-		'epochs', 10, 'units', 8, 'embedding_dim', 8, 'learning_rate', 0.01))
+		'epochs', 30, 'units', 8, 'embedding_dim', 8, 'learning_rate', 0.02))
 $$;
 CREATE VIEW versions AS SELECT version, deployed FROM textclf_models WHERE name = 'm' ORDER BY version;
 

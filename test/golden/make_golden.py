@@ -121,7 +121,7 @@ def network_case(out, name, seed, layers, bidirectional, pooling, loss, V=20, E=
 def networks():
     with open("network.txt", "w") as out:
         network_case(out, "stack2_last_cross_entropy", 1, 2, 0, "last", "cross_entropy")
-        network_case(out, "stack2_last_mse", 2, 2, 0, "last", "mse")
+        network_case(out, "stack2_last_mse", 2, 2, 0, "last", "mse", E=4, H=4)
         network_case(out, "bilstm_max_cross_entropy", 3, 1, 1, "max", "cross_entropy")
         network_case(out, "bilstm_mean_mse", 4, 1, 1, "mean", "mse", weighted=True)
         network_case(out, "lstm_mean_cross_entropy", 5, 1, 0, "mean", "cross_entropy", weighted=True)

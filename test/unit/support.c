@@ -189,7 +189,22 @@ unit_golden(const UnitGolden *golden, const char *name, const char *matrix)
 void
 unit_config(ClfConfig *config)
 {
+	int			count;
+	const ClfOption *options = clf_options(&count);
+
 	clf_config_init(config);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *field = (char *) config + options[i].offset;
+		int32_t		integer = (int32_t) options[i].minimum;
+
+		if (options[i].initial >= options[i].minimum)
+			continue;
+		if (options[i].type == CLF_OPTION_REAL)
+			memcpy(field, &options[i].minimum, sizeof(double));
+		else
+			memcpy(field, &integer, sizeof integer);
+	}
 	config->num_words = 1000;
 	config->min_count = 1;
 	config->maxlen = 50;

@@ -480,6 +480,81 @@ max_seconds_ends_it(void)
 	unit_host_free(&host);
 }
 
+/*
+ * Validation rows of very different lengths, more than are sorted by length at
+ * a time: the figures are those that the model's predictions give.
+ */
+static void
+validation_figures_are_those_of_the_model(void)
+{
+	enum
+	{
+		COUNT = 330, LONG = 1900
+	};
+	static char texts[COUNT][LONG * 2 + 40];
+
+	for (int every = 9; every <= 12; every++)	/* one in so many is long */
+	{
+		UnitHost	host;
+		ClfConfig	config;
+		ClfTrainer *trainer;
+		ClfProgress progress;
+		ClfModel   *model;
+		ClfSummary	summary;
+		ClfScratch *scratch;
+		ClfError	error;
+		double		loss = 0;
+		int			correct = 0;
+
+		unit_host_init(&host);
+		unit_quick_config(&config);
+		config.embedding_dim = 2;
+		config.units = 2;
+		config.bidirectional = 0;
+		config.maxlen = LONG + 10;
+		config.batch_size = 3;
+		config.epochs = 1;
+		config.validation_split = 0.5;
+		CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+		for (int i = 0; i < COUNT; i++)
+		{
+			int			n = sprintf(texts[i], "n%d ", i);
+			int			words = i % every == 0 ? LONG : i % 5;
+
+			for (int w = 0; w < words; w++)
+				n += sprintf(texts[i] + n, "%c ", 'a' + (w + i) % 7);
+			CHECK(clf_trainer_add(trainer, texts[i], (size_t) n, i % 2 ? "x" : "y", 1, &error) == CLF_OK,
+				  "%s", error.message);
+		}
+		do
+			CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		while (progress.phase != CLF_PHASE_DONE);
+		CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+		CHECK(clf_scratch_new(model, &host.memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+		for (int i = 0; i < COUNT; i++)
+		{
+			float		probability[2];
+			int			actual = i % 2 ? 0 : 1;
+
+			if (!clf_trainer_is_validation(trainer, (uint64_t) i))
+				continue;
+			CHECK(clf_predict(model, scratch, texts[i], strlen(texts[i]), probability, &error) == CLF_OK,
+				  "%s", error.message);
+			correct += clf_best(probability, 2) == actual;
+			loss -= log(probability[actual]);
+		}
+		CHECK(fabs(loss / (double) summary.validation_rows - summary.history[0].val_loss) < 1e-4,
+			  "loss %g, by prediction %g", summary.history[0].val_loss, loss / (double) summary.validation_rows);
+		CHECK(fabs((double) correct / (double) summary.validation_rows - summary.accuracy) < 0.02,
+			  "accuracy %g, by prediction %g", summary.accuracy, (double) correct / (double) summary.validation_rows);
+		clf_scratch_free(scratch);
+		clf_model_free(model);
+		clf_trainer_free(trainer);
+		unit_host_free(&host);
+		CHECK(host.memory.blocks == 0, "memory is kept");
+	}
+}
+
 /* A step is short, whatever the network; the real clock, so the limit is wide. */
 static void
 steps_are_short(void)
@@ -812,6 +887,7 @@ main(void)
 	RUN(handful_of_rows);
 	RUN(class_weights_help_the_rare);
 	RUN(max_seconds_ends_it);
+	RUN(validation_figures_are_those_of_the_model);
 	RUN(steps_are_short);
 	RUN(nothing_to_learn_from);
 	RUN(divergence_is_an_error);

@@ -13,7 +13,8 @@
  * - No function exits, aborts, prints, reads or sets errno, the environment or
  *	 the locale, or keeps state outside the objects it is given.
  * - Text is UTF-8 with an explicit length in bytes; it may hold anything.
- *	 Invalid UTF-8 is CLF_ERR_ENCODING with the offset of the offending byte.
+ *	 Invalid UTF-8 is CLF_ERR_ENCODING with the number of the offending byte,
+ *	 but what lies beyond the tokens that are looked at is not read.
  * - A ClfModel is constant once made: any number of readers may share it.
  *	 Everything that changes during a call lives in a ClfScratch or ClfTrainer.
  * - The floating-point environment is the same after a call as before it.

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unicode/utf8.h>
 
 #include "error.h"
 #include "model.h"
@@ -332,22 +331,6 @@ slice(const Reader *reader, size_t offset, size_t size)
 	return reader->bytes + offset;
 }
 
-static bool
-valid_utf8(const char *text, size_t length)
-{
-	size_t		i = 0;
-
-	while (i < length)
-	{
-		UChar32		c;
-
-		U8_NEXT((const uint8_t *) text, i, length, c);
-		if (c < 0)
-			return false;
-	}
-	return true;
-}
-
 static ClfStatus
 decode_header(Reader *reader)
 {
@@ -597,7 +580,7 @@ decode_strings(Reader *reader, const Entry *offsets, const Entry *bytes,
 		copy_words(&end, offset_bytes + i * 4, 1);
 		if (end < begin || end > bytes->size || end - begin < minimum || end - begin > maximum)
 			return corrupt(reader, "String %zu of \"%s\" has an impossible length.", i - 1, offsets->name);
-		if (!valid_utf8(text + begin, end - begin))
+		if (clf_check_utf8(text + begin, end - begin, reader->error) != CLF_OK)
 			return corrupt(reader, "String %zu of \"%s\" is not UTF-8.", i - 1, offsets->name);
 		status = clf_vocab_add(vocab, text + begin, end - begin, &index, reader->error);
 		if (status != CLF_OK)

@@ -82,6 +82,9 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 					  data->count + 1, sizeof *data->rows))
 		return clf_fail_memory(error);
 
+	status = clf_check_utf8(label, label_length, error);
+	if (status != CLF_OK)
+		return status;
 	data->sequence_length = 0;
 	status = clf_encode(data->config, text, text_length, add_token, data, error);
 	if (status == CLF_OK)

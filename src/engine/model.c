@@ -146,7 +146,8 @@ clf_model_set_info(ClfModel *model, const char *info, size_t length,
 
 	if (copy == NULL)
 		return clf_fail_memory(error);
-	memcpy(copy, info, length);
+	if (length > 0)
+		memcpy(copy, info, length);
 	clf_mem_free(&model->mem, model->info);
 	model->info = copy;
 	model->info_length = length;

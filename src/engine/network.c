@@ -95,7 +95,8 @@ clf_network_memory(const ClfConfig *config, const ClfTensorTable *table,
 		size_t		bytes;
 
 		if (!clf_size_mul(buffers[i].count, sizeof(float), &bytes) ||
-			!clf_size_add(total, bytes + 2 * CLF_ALIGNMENT, &total))
+			!clf_size_add(bytes, 2 * CLF_ALIGNMENT, &bytes) ||
+			!clf_size_add(total, bytes, &total))
 			return SIZE_MAX;
 	}
 	return total;

@@ -87,6 +87,18 @@ fail_encoding(const ClfTokenWalk *walk, size_t position, ClfError *error)
 					  (unsigned char) walk->text[position]);
 }
 
+ClfStatus
+clf_check_utf8(const char *text, size_t length, ClfError *error)
+{
+	ClfTokenWalk walk;
+
+	clf_walk_start(&walk, CLF_TOKENIZER_UNICODE, text, length);
+	while (walk.position < length)
+		if (next_char(&walk, &walk.position) < 0)
+			return fail_encoding(&walk, walk.position, error);
+	return CLF_OK;
+}
+
 /* ---- classes of characters ---- */
 
 static bool

@@ -37,6 +37,10 @@ typedef struct ClfTokenWalk
 	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;
 
+/* CLF_ERR_ENCODING if the text is not valid UTF-8. */
+extern ClfStatus clf_check_utf8(const char *text, size_t length,
+								ClfError *error);
+
 extern void clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind,
 						   const char *text, size_t length);
 

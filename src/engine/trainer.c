@@ -289,8 +289,8 @@ allocate(ClfTrainer *trainer, ClfError *error)
 		return status;
 
 	trainer->weights = clf_mem_alloc_zero(mem, trainer->table.floats, sizeof(float));
-	trainer->evaluated = clf_mem_alloc_zero(mem, trainer->table.floats, sizeof(float));
-	trainer->best = clf_mem_alloc_zero(mem, trainer->table.floats, sizeof(float));
+	trainer->evaluated = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
+	trainer->best = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->dense_gradient = clf_mem_alloc_zero(mem, clf_dense_floats(&trainer->table), sizeof(float));
 	trainer->class_weight = clf_mem_alloc(mem, C, sizeof(float));
 	trainer->even_weight = clf_mem_alloc(mem, C, sizeof(float));

@@ -12,7 +12,7 @@
 #include "hash.h"
 
 #define FIRST_SLOTS 64
-#define MAX_STRINGS ((uint32_t) INT32_MAX - 1)
+#define MAX_STRINGS (UINT32_C(1) << 30)	/* with twice as many slots */
 
 void
 clf_vocab_init(ClfVocab *vocab, ClfMem *mem)

@@ -32,7 +32,7 @@ extern int64_t clf_vocab_find(const ClfVocab *vocab, const char *string,
 							  size_t length);
 
 /*
- * Index of the string, added if it is new.  CLF_ERR_LIMIT beyond 2^31 - 2
+ * Index of the string, added if it is new.  CLF_ERR_LIMIT beyond 2^30
  * strings or 4 GiB - 1 of them.
  */
 extern ClfStatus clf_vocab_add(ClfVocab *vocab, const char *string,

@@ -67,6 +67,33 @@ bytes_of_training(const ClfConfig *config, int begin, int stride, size_t *size)
 
 /* ---- learning ---- */
 
+/* Word dropout changes the training, and the seed decides how. */
+static void
+word_dropout_is_drawn_from_the_seed(void)
+{
+	size_t		sizes[3];
+	char	   *bytes[3];
+	double		rates[3] = {0, 0.3, 0.3};
+
+	for (int i = 0; i < 3; i++)
+	{
+		ClfConfig	config;
+
+		unit_quick_config(&config);
+		config.epochs = 2;
+		config.word_dropout = rates[i];
+		bytes[i] = bytes_of_training(&config, 0, 1, &sizes[i]);
+		CHECK(bytes[i] != NULL, "the training failed");
+	}
+	/* the header differs in length with the option's digits, the end does not */
+	CHECK(memcmp(bytes[0] + sizes[0] / 2, bytes[1] + sizes[1] - (sizes[0] - sizes[0] / 2),
+				 sizes[0] / 4) != 0, "it changes nothing");
+	CHECK(sizes[1] == sizes[2] && memcmp(bytes[1], bytes[2], sizes[1]) == 0,
+		  "the same seed drops other words");
+	for (int i = 0; i < 3; i++)
+		free(bytes[i]);
+}
+
 static void
 check_learns(const ClfConfig *config)
 {
@@ -774,6 +801,9 @@ rows_that_are_refused(void)
 	CHECK(clf_trainer_add(trainer, "ab \xFF", 4, "x", 1, &error) == CLF_ERR_ENCODING, "bytes that are no text");
 	clf_trainer_free(trainer);
 	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_trainer_add(trainer, "ab", 2, "x\xC3", 2, &error) == CLF_ERR_ENCODING, "a label that is no text");
+	clf_trainer_free(trainer);
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
 	CHECK(clf_trainer_add(trainer, "ab", 2, long_label, sizeof long_label, &error) == CLF_ERR_LIMIT, "a label too long");
 	clf_trainer_free(trainer);
 	unit_host_free(&host);
@@ -878,6 +908,7 @@ main(void)
 	RUN(learns_with_every_optimizer);
 	RUN(learns_with_schedules_and_average);
 	RUN(learns_as_keras_stack);
+	RUN(word_dropout_is_drawn_from_the_seed);
 	RUN(automatic_values_are_replaced);
 	RUN(same_seed_same_bytes);
 	RUN(order_of_rows_does_not_matter);

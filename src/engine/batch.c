@@ -102,6 +102,12 @@ clf_plan_batch(const ClfPlan *plan, size_t index, size_t *begin, size_t *end)
 		*end = plan->count;
 }
 
+size_t
+clf_plan_row(const ClfPlan *plan, size_t position)
+{
+	return ORDER_ROW(plan->order[position]);
+}
+
 /* ---- shards ---- */
 
 size_t

@@ -40,6 +40,9 @@ extern bool clf_plan_advance(ClfPlan *plan, const ClfDataset *data);
 extern void clf_plan_batch(const ClfPlan *plan, size_t index,
 						   size_t *begin, size_t *end);
 
+/* The row of the dataset at a position of the order. */
+extern size_t clf_plan_row(const ClfPlan *plan, size_t position);
+
 /* Makes shards; holds the buffers of one. */
 typedef struct ClfSharder
 {

@@ -97,7 +97,9 @@ typedef struct ClfHost
 
 typedef enum ClfArchitecture
 {
+	CLF_ARCH_HYBRID,			/* bilstm and linear, fused */
 	CLF_ARCH_BILSTM,			/* embedding, BiLSTM, pooling, dense softmax */
+	CLF_ARCH_LINEAR,			/* logistic regression on n-grams */
 	CLF_ARCH_LSTM				/* Keras's textbook stack, pre-padded */
 } ClfArchitecture;
 
@@ -177,6 +179,8 @@ typedef struct ClfConfig
 	double		weight_average;	/* decay of the averaged weights; 0 = none */
 	int32_t		epochs;
 	int32_t		batch_size;		/* rows */
+	int32_t		char_ngrams;	/* the linear branch looks inside words */
+	double		wide_c;			/* inverse of the linear branch's regularisation */
 	int32_t		class_weight;	/* ClfClassWeight */
 	double		validation_split;
 	int32_t		validation_mode;	/* ClfValidationMode */
@@ -370,8 +374,11 @@ typedef struct ClfSummary
 	int			epochs;			/* epochs run */
 	int			best_epoch;		/* the one whose weights were kept */
 	bool		out_of_time;	/* max_seconds ended it */
-	double		accuracy;		/* on validation rows, or NaN */
+	double		accuracy;		/* on validation rows, or NaN, as the next four */
 	double		macro_f1;
+	double		deep_accuracy;	/* of the network alone */
+	double		wide_accuracy;	/* of the n-grams alone */
+	double		calibration_error;	/* expected, 15 bins */
 	const ClfEpoch *history;	/* [epochs], owned by the trainer */
 	const int64_t *class_rows;	/* [C] rows of each class, owned by the trainer */
 } ClfSummary;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "half.h"
 #include "model.h"
 #include "tokenizer.h"
 
@@ -23,7 +24,9 @@
 #define HEADER_START "{\"__metadata__\":{\"textclf.digest\":\""
 #define FORMAT "1"
 
-#define EXTRA_TENSORS 4			/* offsets and bytes of words and labels */
+#define STRING_TENSORS 4		/* offsets and bytes of words and labels */
+#define WIDE_TENSORS 4
+#define EXTRA_TENSORS (1 + WIDE_TENSORS + STRING_TENSORS)
 #define MAX_ENTRIES (CLF_MAX_TENSORS + EXTRA_TENSORS)
 
 /* One tensor of a file. */
@@ -117,6 +120,23 @@ list_weights(const ClfTensorTable *table, const float *weights, Entry *entries)
 				  weights ? weights + tensor->offset : NULL);
 	}
 	return table->count;
+}
+
+/* The linear branch and the factors of the fusion; returns how many. */
+static int
+list_wide(const ClfModel *model, size_t F, size_t C, Entry *entries)
+{
+	const ClfWide *wide = &model->wide;
+	int			count = 0;
+
+	set_entry(&entries[count++], "fusion.scale", "F32", 4, 1, 1, CLF_BRANCHES, model->scale);
+	if (!clf_has_wide(&model->config))
+		return count;
+	set_entry(&entries[count++], "wide.hashes", "U32", 4, 1, 1, F, wide->hashes);
+	set_entry(&entries[count++], "wide.idf", "F32", 4, 1, 1, F, wide->idf);
+	set_entry(&entries[count++], "wide.bias", "F32", 4, 1, 1, C, wide->bias);
+	set_entry(&entries[count++], "wide.kernel", "F16", 2, 2, F, C, wide->kernel);
+	return count;
 }
 
 /* ---- encoding ---- */
@@ -233,6 +253,19 @@ vocab_bytes(const ClfVocab *vocab)
 	return vocab->count ? vocab->offsets[vocab->count] : 0;
 }
 
+/* Write an array of floats as halves. */
+static void
+write_halves(unsigned char *to, const float *from, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+	{
+		uint16_t	half = clf_half_from_float(from[i]);
+
+		to[2 * i] = (unsigned char) half;
+		to[2 * i + 1] = (unsigned char) (half >> 8);
+	}
+}
+
 /* All tensors of a model with their places; returns how many. */
 static int
 list_entries(const ClfModel *model, Entry *entries)
@@ -243,6 +276,7 @@ list_entries(const ClfModel *model, Entry *entries)
 	int			count = list_weights(&model->table, model->weights, entries);
 	size_t		begin = 0;
 
+	count += list_wide(model, model->wide.F, labels->count, entries + count);
 	set_entry(&entries[count++], "vocabulary.offsets", "U32", 4, 1, 1,
 			  (size_t) words->count + 1, words->count ? words->offsets : no_offsets);
 	set_entry(&entries[count++], "labels.offsets", "U32", 4, 1, 1,
@@ -297,6 +331,8 @@ clf_model_encode(const ClfModel *model, const ClfAllocator *allocator,
 
 		if (entries[i].width == 4)
 			copy_words(to, entries[i].data, entries[i].size / 4);
+		else if (entries[i].width == 2)
+			write_halves(to, entries[i].data, entries[i].size / 2);
 		else if (entries[i].size > 0)
 			memcpy(to, entries[i].data, entries[i].size);
 	}
@@ -594,23 +630,58 @@ decode_strings(Reader *reader, const Entry *offsets, const Entry *bytes,
 	return CLF_OK;
 }
 
+/* Read a tensor of floats or halves, all finite. */
+static ClfStatus
+decode_floats(Reader *reader, const Entry *entry, float *to)
+{
+	const unsigned char *from = slice(reader, reader->data + entry->begin, entry->size);
+	size_t		n = entry->size / entry->width;
+
+	if (entry->width == 4)
+		copy_words(to, from, n);
+	else
+		for (size_t i = 0; i < n; i++)
+			to[i] = clf_float_from_half((uint16_t) (from[2 * i] | from[2 * i + 1] << 8));
+	for (size_t i = 0; i < n; i++)
+		if (!isfinite(to[i]))
+			return corrupt(reader, "Tensor \"%s\" holds a value that is not finite.",
+						   entry->name);
+	return CLF_OK;
+}
+
 static ClfStatus
 decode_weights(Reader *reader, const Entry *entries, int count)
 {
+	ClfStatus	status = CLF_OK;
+
+	for (int i = 0; i < count && status == CLF_OK; i++)
+		status = decode_floats(reader, &entries[i], clf_model_tensor(reader->model, i));
+	return status;
+}
+
+/* The tensors of list_wide. */
+static ClfStatus
+decode_wide(Reader *reader, const Entry *entries, int count)
+{
 	ClfModel   *model = reader->model;
+	ClfWide    *wide = &model->wide;
+	ClfStatus	status = decode_floats(reader, &entries[0], model->scale);
 
-	for (int i = 0; i < count; i++)
-	{
-		float	   *to = clf_model_tensor(model, i);
-		size_t		n = entries[i].size / sizeof(float);
-
-		copy_words(to, slice(reader, reader->data + entries[i].begin, entries[i].size), n);
-		for (size_t k = 0; k < n; k++)
-			if (!isfinite(to[k]))
-				return corrupt(reader, "Tensor \"%s\" holds a value that is not finite.",
-							   entries[i].name);
-	}
-	return CLF_OK;
+	if (status != CLF_OK || count == 1)
+		return status;
+	status = clf_wide_allocate(wide, &model->mem, entries[1].shape[0],
+							   model->labels.count, reader->error);
+	if (status != CLF_OK)
+		return status;
+	copy_words(wide->hashes, slice(reader, reader->data + entries[1].begin, entries[1].size),
+			   wide->F);
+	for (size_t f = 1; f < wide->F; f++)
+		if (wide->hashes[f] <= wide->hashes[f - 1])
+			return corrupt(reader, "The n-grams are not in ascending order.");
+	if ((status = decode_floats(reader, &entries[2], wide->idf)) != CLF_OK ||
+		(status = decode_floats(reader, &entries[3], wide->bias)) != CLF_OK)
+		return status;
+	return decode_floats(reader, &entries[4], wide->kernel);
 }
 
 /* The tensors: where they are first, then what is in them. */
@@ -619,14 +690,21 @@ decode_tensors(Reader *reader)
 {
 	ClfModel   *model = reader->model;
 	Entry		entries[MAX_ENTRIES];
-	Entry		extra[EXTRA_TENSORS];
+	Entry		extra[STRING_TENSORS];
+	Entry		grams = {0};
+	Entry	   *strings;
 	int			count;
+	int			wide_count;
+	int			total;
 	ClfStatus	status;
 
 	if ((status = find_vector(reader, "vocabulary.offsets", "U32", 4, &extra[0])) != CLF_OK ||
 		(status = find_vector(reader, "labels.offsets", "U32", 4, &extra[1])) != CLF_OK ||
 		(status = find_vector(reader, "vocabulary.bytes", "U8", 1, &extra[2])) != CLF_OK ||
 		(status = find_vector(reader, "labels.bytes", "U8", 1, &extra[3])) != CLF_OK)
+		return status;
+	if (clf_has_wide(&model->config) &&
+		(status = find_vector(reader, "wide.hashes", "U32", 4, &grams)) != CLF_OK)
 		return status;
 	if (extra[0].shape[0] < 1 || extra[0].shape[0] - 1 > CLF_MAX_WORDS)
 		return corrupt(reader, "The number of words is not possible.");
@@ -638,18 +716,22 @@ decode_tensors(Reader *reader)
 	if (status != CLF_OK)
 		return corrupt(reader, "The network would not fit into memory.");
 	count = list_weights(&model->table, NULL, entries);
-	memcpy(entries + count, extra, sizeof extra);
-	for (int i = 0; i < count + EXTRA_TENSORS; i++)
+	wide_count = list_wide(model, grams.shape[0], extra[1].shape[0] - 1, entries + count);
+	strings = entries + count + wide_count;
+	memcpy(strings, extra, sizeof extra);
+	total = count + wide_count + STRING_TENSORS;
+	for (int i = 0; i < total; i++)
 		if ((status = locate(reader, &entries[i])) != CLF_OK)
 			return status;
-	if ((status = check_cover(reader, entries, count + EXTRA_TENSORS)) != CLF_OK ||
-		(status = decode_strings(reader, &entries[count], &entries[count + 2], 1,
+	if ((status = check_cover(reader, entries, total)) != CLF_OK ||
+		(status = decode_strings(reader, &strings[0], &strings[2], 1,
 								 CLF_MAX_TOKEN_BYTES, &model->words)) != CLF_OK ||
-		(status = decode_strings(reader, &entries[count + 1], &entries[count + 3], 0,
+		(status = decode_strings(reader, &strings[1], &strings[3], 0,
 								 CLF_MAX_LABEL_BYTES, &model->labels)) != CLF_OK ||
-		(status = clf_model_allocate(model, reader->error)) != CLF_OK)
+		(status = clf_model_allocate(model, reader->error)) != CLF_OK ||
+		(status = decode_weights(reader, entries, count)) != CLF_OK)
 		return status;
-	return decode_weights(reader, entries, count);
+	return decode_wide(reader, entries + count, wide_count);
 }
 
 ClfStatus

@@ -12,7 +12,7 @@
 
 #define AUTO_INT (-1)			/* below every minimum: chosen from the rows */
 
-static const char *const architecture_names[] = {"bilstm", "lstm", NULL};
+static const char *const architecture_names[] = {"hybrid", "bilstm", "linear", "lstm", NULL};
 static const char *const tokenizer_names[] = {"unicode", "keras", NULL};
 static const char *const pooling_names[] = {"last", "max", "mean", NULL};
 static const char *const loss_names[] = {"cross_entropy", "mse", NULL};
@@ -36,7 +36,7 @@ static const char *const validation_mode_names[] = {"stratified", "last", NULL};
 
 static const ClfOption options[] = {
 	ENUM(architecture, architecture_names, CLF_ARCH_BILSTM,
-		 "network: bilstm (embedding, bidirectional LSTM, maximum over time) or lstm (Keras's stacked LSTM)"),
+		 "hybrid (both of the next), bilstm (embedding, bidirectional LSTM, maximum over time), linear (logistic regression on n-grams) or lstm (Keras's stacked LSTM)"),
 	ENUM(tokenizer, tokenizer_names, CLF_TOKENIZER_UNICODE,
 		 "how text becomes tokens: unicode (every script) or keras (Keras's Tokenizer)"),
 	INT(num_words, 3, 5000000, AUTO_INT,
@@ -79,6 +79,10 @@ static const ClfOption options[] = {
 		"passes over the training rows"),
 	INT(batch_size, 1, 1000000, AUTO_INT,
 		"rows per update"),
+	BOOL(char_ngrams, AUTO_INT,
+		 "the linear branch looks at character 2- to 5-grams of words, too"),
+	REAL(wide_c, 1e-4, 1e4, 10,
+		 "inverse strength of the linear branch's regularisation"),
 	ENUM(class_weight, class_weight_names, CLF_CLASS_WEIGHT_NONE,
 		 "weight of a row in the loss: none, or balanced by class frequency"),
 	REAL(validation_split, 0, 0.9, AUTO_INT,
@@ -238,6 +242,7 @@ suit_bilstm(ClfConfig *config, size_t rows)
 void
 clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 {
+	set_int(&config->char_ngrams, rows < FEW_ROWS);
 	if (config->architecture == CLF_ARCH_LSTM)
 		suit_lstm(config);
 	else

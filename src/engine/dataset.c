@@ -75,7 +75,7 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 	if (label_length > CLF_MAX_LABEL_BYTES)
 		return clf_fail(error, CLF_ERR_LIMIT, "a label is longer than %d bytes", CLF_MAX_LABEL_BYTES);
 	if (data->sequence == NULL)
-		data->sequence = clf_mem_alloc(data->mem, (size_t) data->config->maxlen,
+		data->sequence = clf_mem_alloc(data->mem, clf_encode_limit(data->config),
 									   sizeof *data->sequence);
 	if (data->sequence == NULL ||
 		!clf_mem_grow(data->mem, (void **) &data->rows, &data->rows_capacity,
@@ -436,7 +436,6 @@ add_words(ClfDataset *data, ClfError *error)
 	clf_mem_free(data->mem, data->first_seen);
 	data->keys = data->keys_spare = NULL;
 	data->frequency = data->first_seen = NULL;
-	clf_vocab_free(&data->tokens);
 	data->stage = CLF_PREPARE_DONE;
 	return CLF_OK;
 }
@@ -471,6 +470,18 @@ looked_at(const ClfDataset *data, const ClfRow *row)
 	size_t		maxlen = (size_t) data->config->maxlen;
 
 	return row->count < maxlen ? row->count : maxlen;
+}
+
+ClfStatus
+clf_dataset_read_tokens(ClfDataset *data, size_t row, ClfError *error)
+{
+	return read_tokens(data, &data->rows[row], error);
+}
+
+void
+clf_dataset_forget_tokens(ClfDataset *data)
+{
+	clf_vocab_free(&data->tokens);
 }
 
 size_t

@@ -50,7 +50,7 @@ typedef struct ClfDataset
 	size_t		rows_capacity;
 	size_t		count;
 	uint64_t	stored;			/* bytes in the store */
-	uint32_t   *sequence;		/* [maxlen] ids of the row at hand */
+	uint32_t   *sequence;		/* [clf_encode_limit] ids of the row at hand */
 	size_t		sequence_length;
 
 	/* set while preparing */
@@ -94,6 +94,13 @@ extern size_t clf_dataset_length(const ClfDataset *data, size_t row);
 
 /* Read a prepared row's ids, clf_dataset_length of them, into sequence. */
 extern ClfStatus clf_dataset_read(ClfDataset *data, size_t row, ClfError *error);
+
+/* Read a row's tokens, as numbers of the dictionary, into sequence. */
+extern ClfStatus clf_dataset_read_tokens(ClfDataset *data, size_t row,
+										 ClfError *error);
+
+/* Release the dictionary, when nobody asks for tokens any more. */
+extern void clf_dataset_forget_tokens(ClfDataset *data);
 
 extern bool clf_dataset_is_validation(const ClfDataset *data, uint64_t ordinal);
 

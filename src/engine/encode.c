@@ -8,6 +8,14 @@
 
 #include "model.h"
 
+size_t
+clf_encode_limit(const ClfConfig *config)
+{
+	size_t		maxlen = (size_t) config->maxlen;
+
+	return clf_has_wide(config) && maxlen < CLF_WIDE_TOKENS ? CLF_WIDE_TOKENS : maxlen;
+}
+
 /* How many tokens at the beginning of a text are not looked at. */
 static ClfStatus
 count_skipped(const ClfConfig *config, const char *text, size_t length,
@@ -47,7 +55,7 @@ clf_encode(const ClfConfig *config, const char *text, size_t length,
 	if (status != CLF_OK)
 		return status;
 	clf_walk_start(&walk, config->tokenizer, text, length);
-	for (size_t i = 0; i < skipped + (size_t) config->maxlen; i++)
+	for (size_t i = 0; i < skipped + clf_encode_limit(config); i++)
 	{
 		bool		more;
 

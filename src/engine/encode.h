@@ -16,8 +16,14 @@ typedef ClfStatus (*ClfTokenSink) (void *context, const ClfTokenSpan *span,
 								   ClfError *error);
 
 /*
+ * How many tokens of a text are looked at: maxlen by a network,
+ * CLF_WIDE_TOKENS by the linear branch, whichever is more.
+ */
+extern size_t clf_encode_limit(const ClfConfig *config);
+
+/*
  * Give the tokens of a text that are looked at to sink, in order: of more than
- * config->maxlen the first ones, or the last ones with architecture lstm, as
+ * the limit the first ones, or the last ones with architecture lstm, as
  * Keras's pad_sequences does.
  */
 extern ClfStatus clf_encode(const ClfConfig *config, const char *text,

@@ -135,9 +135,8 @@ clf_forward_init(ClfForward *forward, const ClfModel *model, ClfMem *mem,
 	forward->cell = clf_mem_alloc(mem, H_padded, sizeof(float));
 	forward->zeros = clf_mem_alloc_zero(mem, H_padded, sizeof(float));
 	forward->features = clf_mem_alloc(mem, clf_feature_width(&model->config), sizeof(float));
-	forward->logits = clf_mem_alloc(mem, model->labels.count, sizeof(float));
 	if (forward->cell == NULL || forward->zeros == NULL ||
-		forward->features == NULL || forward->logits == NULL)
+		forward->features == NULL)
 	{
 		clf_forward_free(forward);
 		return clf_fail_memory(error);
@@ -156,7 +155,6 @@ clf_forward_free(ClfForward *forward)
 	clf_mem_free(forward->mem, forward->cell);
 	clf_mem_free(forward->mem, forward->zeros);
 	clf_mem_free(forward->mem, forward->features);
-	clf_mem_free(forward->mem, forward->logits);
 	memset(forward, 0, sizeof *forward);
 }
 
@@ -261,24 +259,23 @@ pool(ClfForward *forward, size_t T)
 							width, T, direction);
 }
 
-/* probability [C] of the features */
+/* scores z [C] of the features */
 static void
-classify(ClfForward *forward, float *probability)
+classify(ClfForward *forward, float *z)
 {
 	const ClfModel *model = forward->model;
 	size_t		C = model->labels.count;
 	const float *kernel = clf_model_tensor(model, model->table.dense_kernel);
 
-	memcpy(forward->logits, clf_model_tensor(model, model->table.dense_bias),
+	memcpy(z, clf_model_tensor(model, model->table.dense_bias),
 		   C * sizeof(float));
 	for (size_t d = 0; d < clf_feature_width(&model->config); d++)
-		forward->kernels->axpy(C, forward->features[d], kernel + d * C, forward->logits);
-	(void) clf_softmax(C, forward->logits, probability);
+		forward->kernels->axpy(C, forward->features[d], kernel + d * C, z);
 }
 
 ClfStatus
 clf_forward(ClfForward *forward, const uint32_t *ids, size_t T,
-			float *probability, ClfError *error)
+			float *z, ClfError *error)
 {
 	const ClfConfig *config = &forward->model->config;
 	float	   *packed = forward->model->packed;
@@ -300,6 +297,6 @@ clf_forward(ClfForward *forward, const uint32_t *ids, size_t T,
 		}
 	}
 	pool(forward, T);
-	classify(forward, probability);
+	classify(forward, z);
 	return CLF_OK;
 }

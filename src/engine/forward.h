@@ -36,7 +36,6 @@ typedef struct ClfForward
 	float	   *cell;			/* [H'] */
 	float	   *zeros;			/* [H'], the state before the first step */
 	float	   *features;		/* [D] */
-	float	   *logits;			/* [C] */
 } ClfForward;
 
 extern ClfStatus clf_forward_init(ClfForward *forward, const ClfModel *model,
@@ -44,8 +43,8 @@ extern ClfStatus clf_forward_init(ClfForward *forward, const ClfModel *model,
 								  ClfError *error);
 extern void clf_forward_free(ClfForward *forward);
 
-/* Probabilities [C] of a padded sequence of T >= 1 ids. */
+/* Scores z [C] of a padded sequence of T >= 1 ids. */
 extern ClfStatus clf_forward(ClfForward *forward, const uint32_t *ids, size_t T,
-							 float *probability, ClfError *error);
+							 float *z, ClfError *error);
 
 #endif							/* CLF_FORWARD_H */

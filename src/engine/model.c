@@ -46,7 +46,11 @@ ClfStatus
 clf_model_prepare(ClfModel *model, ClfError *error)
 {
 	size_t		floats;
+	ClfStatus	status = clf_has_wide(&model->config) ?
+		clf_wide_prepare(&model->wide, error) : CLF_OK;
 
+	if (status != CLF_OK || !clf_has_deep(&model->config))
+		return status;
 	if (!clf_packed_floats(&model->config, &floats))
 		return clf_fail(error, CLF_ERR_LIMIT, "the network is too large");
 	model->packed = clf_mem_alloc(&model->mem, floats, sizeof(float));
@@ -67,6 +71,7 @@ clf_model_free(ClfModel *model)
 	clf_vocab_free(&model->words);
 	clf_mem_free(&model->mem, model->weights);
 	clf_mem_free(&model->mem, model->packed);
+	clf_wide_free(&model->wide);
 	clf_mem_free(&model->mem, model->info);
 	mem = model->mem;			/* the struct holds its own accounting */
 	clf_mem_free(&mem, model);
@@ -93,7 +98,10 @@ clf_model_vocabulary(const ClfModel *model)
 int64_t
 clf_model_parameters(const ClfModel *model)
 {
-	return model->table.parameters;
+	const ClfWide *wide = &model->wide;
+
+	return model->table.parameters +
+		(wide->F > 0 ? (int64_t) ((wide->F + 1) * wide->C) : 0);
 }
 
 size_t

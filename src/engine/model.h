@@ -7,9 +7,11 @@
 #define CLF_MODEL_H
 
 #include "clf.h"
+#include "fusion.h"
 #include "mem.h"
 #include "tensor.h"
 #include "vocab.h"
+#include "wide.h"
 
 #define CLF_ID_PAD 0			/* padding of architecture 'lstm' */
 #define CLF_ID_OOV 1			/* any token that is not in the vocabulary */
@@ -30,7 +32,9 @@ struct ClfModel
 	ClfVocab	words;			/* id - CLF_FIRST_ID -> token */
 	ClfTensorTable table;
 	float	   *weights;		/* [table.floats] */
-	float	   *packed;			/* the LSTM weights as predict.c wants them */
+	float	   *packed;			/* the LSTM weights as forward.c wants them */
+	ClfWide		wide;			/* empty where there is no such branch */
+	float		scale[CLF_BRANCHES];	/* what each branch counts */
 	char	   *info;			/* the host's text, may be NULL */
 	size_t		info_length;
 };
@@ -39,9 +43,23 @@ struct ClfModel
 extern ClfStatus clf_model_new(const ClfAllocator *allocator, ClfModel **model,
 							   ClfError *error);
 
+/* Which branches a model of this config has. */
+static inline bool
+clf_has_deep(const ClfConfig *config)
+{
+	return config->architecture != CLF_ARCH_LINEAR;
+}
+
+static inline bool
+clf_has_wide(const ClfConfig *config)
+{
+	return config->architecture == CLF_ARCH_HYBRID ||
+		config->architecture == CLF_ARCH_LINEAR;
+}
+
 /*
  * Complete a model whose config, labels and words are set: lay out its table
- * and allocate its weights as zeros.
+ * and allocate its weights as zeros.  The linear branch is set apart.
  */
 extern ClfStatus clf_model_allocate(ClfModel *model, ClfError *error);
 

@@ -79,7 +79,7 @@ typedef struct ClfNetwork
 	float	   *mask;			/* [R,D] dropout factors */
 	int		   *best;			/* [R,D] token of the maximum */
 	float	   *probability;	/* [R,C] */
-	float	   *d_logits;		/* [R,C] */
+	float	   *d_logits;		/* [R,C]; the logits, after a pass without gradient */
 	float	   *d_features;		/* [R,D] */
 
 	/* where the pass is */
@@ -126,7 +126,7 @@ extern void clf_network_start(ClfNetwork *network, const float *weights,
 /* Do one item of work; true when the pass is complete. */
 extern bool clf_network_advance(ClfNetwork *network);
 
-/* p = softmax(z), both [C]; returns the logarithm of the sum of exp(z). */
+/* p = softmax(z), both [C], p may be z; returns the logarithm of the sum of exp(z). */
 extern double clf_softmax(size_t C, const float *z, float *p);
 
 /*

@@ -7,22 +7,52 @@
 #include "encode.h"
 #include "error.h"
 #include "forward.h"
+#include "network.h"
 
 struct ClfScratch
 {
 	ClfMem		mem;
 	const ClfModel *model;
+	const ClfKernels *kernels;
 	ClfForward	forward;
-	uint32_t   *ids;			/* [maxlen] */
+	uint32_t   *ids;			/* [maxlen], with a deep branch */
 	size_t		count;			/* of ids of the text at hand */
+	ClfGrams	grams;			/* with a linear branch, as the next */
+	ClfWideScratch wide;
+	float	   *z[CLF_BRANCHES];	/* [C] scores, NULL without the branch */
 
 	/* clf_tokens only */
-	ClfToken   *tokens;			/* [maxlen] */
+	ClfToken   *tokens;			/* [clf_encode_limit] */
 	size_t		token_count;
 	char	   *text;			/* their normal forms, one after the other */
 	size_t		text_length;
 	size_t		text_capacity;
 };
+
+static ClfStatus
+prepare_deep(ClfScratch *scratch, ClfError *error)
+{
+	const ClfModel *model = scratch->model;
+
+	scratch->ids = clf_mem_alloc(&scratch->mem, (size_t) model->config.maxlen,
+								 sizeof *scratch->ids);
+	scratch->z[0] = clf_mem_alloc(&scratch->mem, model->labels.count, sizeof(float));
+	if (scratch->ids == NULL || scratch->z[0] == NULL)
+		return clf_fail_memory(error);
+	return clf_forward_init(&scratch->forward, model, &scratch->mem, scratch->kernels, error);
+}
+
+static ClfStatus
+prepare_wide(ClfScratch *scratch, ClfError *error)
+{
+	const ClfModel *model = scratch->model;
+
+	clf_grams_init(&scratch->grams, &scratch->mem, model->config.char_ngrams);
+	scratch->z[1] = clf_mem_alloc(&scratch->mem, model->labels.count, sizeof(float));
+	if (scratch->z[1] == NULL)
+		return clf_fail_memory(error);
+	return clf_wide_scratch_init(&scratch->wide, &scratch->mem, &model->wide, error);
+}
 
 ClfStatus
 clf_scratch_new(const ClfModel *model, const ClfAllocator *allocator,
@@ -38,10 +68,10 @@ clf_scratch_new(const ClfModel *model, const ClfAllocator *allocator,
 		return clf_fail_memory(error);
 	result->mem = mem;
 	result->model = model;
-	result->ids = clf_mem_alloc(&result->mem, (size_t) model->config.maxlen,
-								sizeof *result->ids);
-	status = result->ids == NULL ? clf_fail_memory(error) :
-		clf_forward_init(&result->forward, model, &result->mem, clf_kernels(), error);
+	result->kernels = clf_kernels();
+	status = clf_has_deep(&model->config) ? prepare_deep(result, error) : CLF_OK;
+	if (status == CLF_OK && clf_has_wide(&model->config))
+		status = prepare_wide(result, error);
 	if (status != CLF_OK)
 	{
 		clf_scratch_free(result);
@@ -65,6 +95,10 @@ clf_scratch_free(ClfScratch *scratch)
 	if (scratch == NULL)
 		return;
 	clf_forward_free(&scratch->forward);
+	clf_grams_free(&scratch->grams);
+	clf_wide_scratch_free(&scratch->wide);
+	clf_mem_free(&scratch->mem, scratch->z[0]);
+	clf_mem_free(&scratch->mem, scratch->z[1]);
 	clf_mem_free(&scratch->mem, scratch->ids);
 	clf_mem_free(&scratch->mem, scratch->tokens);
 	clf_mem_free(&scratch->mem, scratch->text);
@@ -81,12 +115,15 @@ id_of(const ClfModel *model, const ClfTokenSpan *span)
 }
 
 static ClfStatus
-add_id(void *context, const ClfTokenSpan *span, ClfError *error)
+take_token(void *context, const ClfTokenSpan *span, ClfError *error)
 {
 	ClfScratch *scratch = context;
+	const ClfConfig *config = &scratch->model->config;
 
-	(void) error;
-	scratch->ids[scratch->count++] = id_of(scratch->model, span);
+	if (clf_has_deep(config) && scratch->count < (size_t) config->maxlen)
+		scratch->ids[scratch->count++] = id_of(scratch->model, span);
+	if (clf_has_wide(config) && !clf_grams_add(&scratch->grams, span->text, span->length))
+		return clf_fail_memory(error);
 	return CLF_OK;
 }
 
@@ -94,15 +131,24 @@ ClfStatus
 clf_predict(const ClfModel *model, ClfScratch *scratch, const char *text,
 			size_t length, float *probability, ClfError *error)
 {
+	size_t		C = model->labels.count;
 	ClfStatus	status;
-	size_t		T;
 
 	scratch->count = 0;
-	status = clf_encode(&model->config, text, length, add_id, scratch, error);
+	clf_grams_start(&scratch->grams);
+	status = clf_encode(&model->config, text, length, take_token, scratch, error);
+	if (status == CLF_OK && clf_has_deep(&model->config))
+		status = clf_forward(&scratch->forward, scratch->ids,
+							 clf_pad(&model->config, scratch->ids, scratch->count),
+							 scratch->z[0], error);
+	if (status == CLF_OK && clf_has_wide(&model->config))
+		status = clf_wide_score(&model->wide, &scratch->wide, scratch->kernels,
+								&scratch->grams, scratch->z[1], error);
 	if (status != CLF_OK)
 		return status;
-	T = clf_pad(&model->config, scratch->ids, scratch->count);
-	return clf_forward(&scratch->forward, scratch->ids, T, probability, error);
+	clf_fuse(model->scale, (const float *const *) scratch->z, C, probability);
+	(void) clf_softmax(C, probability, probability);
+	return CLF_OK;
 }
 
 static ClfStatus
@@ -133,7 +179,7 @@ clf_tokens(const ClfModel *model, ClfScratch *scratch, const char *text,
 	const char *form;
 
 	if (scratch->tokens == NULL)
-		scratch->tokens = clf_mem_alloc(&scratch->mem, (size_t) model->config.maxlen,
+		scratch->tokens = clf_mem_alloc(&scratch->mem, clf_encode_limit(&model->config),
 										sizeof *scratch->tokens);
 	if (scratch->tokens == NULL)
 		return clf_fail_memory(error);

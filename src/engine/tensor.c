@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "model.h"
 
 #define FLOATS_PER_LINE (CLF_ALIGNMENT / sizeof(float))
 
@@ -59,7 +60,8 @@ clf_tensor_table(const ClfConfig *config, size_t vocabulary, size_t classes,
 	bool		fits;
 
 	memset(table, 0, sizeof *table);
-
+	if (!clf_has_deep(config))
+		return CLF_OK;
 	table->embedding = table->count;
 	fits = add_tensor(table, "embedding.weight", CLF_ROLE_EMBEDDING, 2,
 					  vocabulary, (size_t) config->embedding_dim);

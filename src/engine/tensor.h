@@ -57,7 +57,8 @@ typedef struct ClfTensorTable
 } ClfTensorTable;
 
 /*
- * Lay out the tensors of a network with a valid, fully set config.
+ * Lay out the tensors of a network with a valid, fully set config; none with
+ * architecture linear.
  * CLF_ERR_LIMIT if their size does not fit into memory at all.
  */
 extern ClfStatus clf_tensor_table(const ClfConfig *config, size_t vocabulary,

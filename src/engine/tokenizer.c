@@ -192,6 +192,19 @@ is_word(CharClass class)
 	return class == CLASS_LETTER || class == CLASS_DIGIT || class == CLASS_JOINER;
 }
 
+bool
+clf_is_single(const char *token, size_t length)
+{
+	ClfTokenWalk walk;
+	UChar32		c;
+
+	if (length == 0 || (unsigned char) token[0] < 0x80)
+		return false;
+	clf_walk_start(&walk, CLF_TOKENIZER_UNICODE, token, length);
+	c = next_char(&walk, &walk.position);
+	return c >= 0 && class_of(c) == CLASS_UNSEGMENTED;
+}
+
 /* May middle stand between these two inside a word? (UAX #29, WB6, 7, 11, 12) */
 static bool
 joins(CharClass before, CharClass middle, CharClass after)

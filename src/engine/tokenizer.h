@@ -37,6 +37,9 @@ typedef struct ClfTokenWalk
 	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;
 
+/* Is a token a character of a script that does not separate words? */
+extern bool clf_is_single(const char *token, size_t length);
+
 /* CLF_ERR_ENCODING if the text is not valid UTF-8. */
 extern ClfStatus clf_check_utf8(const char *text, size_t length,
 								ClfError *error);

@@ -14,14 +14,19 @@
 #include "dataset.h"
 #include "error.h"
 #include "forward.h"
+#include "fusion.h"
 #include "model.h"
 #include "network.h"
 #include "optim.h"
 #include "tokenizer.h"
+#include "widefit.h"
 
 #define STEP_SECONDS 0.015
 #define SHARD_TOKENS 4096		/* unless a single row has more */
 #define SHARD_ROWS 1024
+#define MAX_SCORES 2000000		/* of validation rows, that the fusion is fitted on */
+#define SCORED_ROWS 100			/* of one item of work */
+#define BINS 15					/* of the calibration error */
 
 /* Streams of random numbers. */
 #define STREAM_WEIGHTS 0
@@ -31,6 +36,9 @@
 typedef enum Stage
 {
 	STAGE_ROWS,					/* the dataset prepares */
+	STAGE_CLASSES,
+	STAGE_WIDE,					/* the linear branch is fitted */
+	STAGE_WIDE_SCORES,			/* and its scores of validation rows kept */
 	STAGE_ALLOCATE,
 	STAGE_INITIALISE,			/* weights, row by row */
 	STAGE_EPOCH,
@@ -43,6 +51,7 @@ typedef enum Stage
 	STAGE_VALIDATION_SHARD,
 	STAGE_VALIDATION_PASS,
 	STAGE_JUDGE,
+	STAGE_FUSE,
 	STAGE_DONE
 } Stage;
 
@@ -74,14 +83,24 @@ struct ClfTrainer
 	ClfDataset	data;
 	Stage		stage;
 
+	/* from STAGE_CLASSES on */
+	float	   *class_weight;	/* [C] of the training */
+	float	   *even_weight;	/* [C] ones, of the validation */
+	int64_t    *confusion;		/* [3,C] rows that are, are called, are both */
+	ClfWideFit	fit;
+	size_t		scored;			/* validation rows that the fusion is fitted on */
+	int32_t    *scored_classes; /* [scored] */
+	float	   *deep_scores;	/* [scored,C] of the epoch at hand */
+	float	   *best_scores;	/* [scored,C] of the best epoch */
+	float	   *wide_scores;	/* [scored,C] */
+	float	   *fused;			/* [C] of one row */
+	float		scale[CLF_BRANCHES];
+
 	/* from STAGE_ALLOCATE on */
 	ClfTensorTable table;
 	float	   *weights;		/* being trained; a block, as the next two */
 	float	   *evaluated;		/* what validation looks at */
 	float	   *best;			/* those of the best epoch */
-	float	   *class_weight;	/* [C] of the training */
-	float	   *even_weight;	/* [C] ones, of the validation */
-	int64_t    *confusion;		/* [3,C] rows that are, are called, are both */
 	float	   *dense_gradient;
 	RowSum		row_sum;
 	ClfNetwork	network;
@@ -99,6 +118,7 @@ struct ClfTrainer
 	size_t		tensor_row;
 	size_t		batch;
 	size_t		position;		/* rows of the plan's order used up */
+	size_t		shard_begin;	/* of the validation's order */
 	size_t		batch_begin;
 	size_t		batch_end;
 	Figures		figures;
@@ -114,6 +134,9 @@ struct ClfTrainer
 	double		best_loss;
 	double		accuracy;
 	double		macro_f1;
+	double		deep_accuracy;
+	double		wide_accuracy;
+	double		calibration_error;
 	bool		out_of_time;
 };
 
@@ -149,7 +172,13 @@ clf_trainer_free(ClfTrainer *trainer)
 
 	if (trainer == NULL)
 		return;
+	clf_widefit_free(&trainer->fit);
 	clf_dataset_free(&trainer->data);
+	clf_mem_free(&trainer->mem, trainer->scored_classes);
+	clf_mem_free(&trainer->mem, trainer->deep_scores);
+	clf_mem_free(&trainer->mem, trainer->best_scores);
+	clf_mem_free(&trainer->mem, trainer->wide_scores);
+	clf_mem_free(&trainer->mem, trainer->fused);
 	clf_network_free(&trainer->network);
 	clf_optimizer_free(&trainer->optimizer);
 	clf_sharder_free(&trainer->sharder);
@@ -196,6 +225,12 @@ clf_trainer_add(ClfTrainer *trainer, const char *text, size_t text_length,
 }
 
 /* ---- preparing ---- */
+
+static double
+now(const ClfTrainer *trainer)
+{
+	return trainer->host.seconds(trainer->host.clock_context);
+}
 
 static int
 classes_of(const ClfTrainer *trainer)
@@ -273,6 +308,95 @@ set_class_weights(ClfTrainer *trainer)
 	}
 }
 
+/* What both branches need: weights of classes, and room for scores to compare. */
+static ClfStatus
+prepare_classes(ClfTrainer *trainer, ClfError *error)
+{
+	ClfMem	   *mem = &trainer->mem;
+	size_t		C = (size_t) classes_of(trainer);
+	bool		deep = clf_has_deep(&trainer->config);
+	bool		wide = clf_has_wide(&trainer->config);
+
+	trainer->scored = validation_rows(trainer) < MAX_SCORES / C ?
+		validation_rows(trainer) : MAX_SCORES / C;
+	trainer->class_weight = clf_mem_alloc(mem, C, sizeof(float));
+	trainer->even_weight = clf_mem_alloc(mem, C, sizeof(float));
+	trainer->fused = clf_mem_alloc(mem, C, sizeof(float));
+	trainer->confusion = clf_mem_alloc(mem, 3 * C, sizeof *trainer->confusion);
+	trainer->scored_classes = clf_mem_alloc(mem, trainer->scored, sizeof(int32_t));
+	if (deep)
+	{
+		trainer->deep_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
+		trainer->best_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
+	}
+	if (wide)
+		trainer->wide_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
+	if (!trainer->class_weight || !trainer->even_weight || !trainer->fused ||
+		!trainer->confusion || !trainer->scored_classes ||
+		(deep && (!trainer->deep_scores || !trainer->best_scores)) ||
+		(wide && !trainer->wide_scores))
+		return clf_fail_memory(error);
+
+	set_class_weights(trainer);
+	for (size_t i = 0; i < trainer->scored; i++)
+		trainer->scored_classes[i] =
+			(int32_t) trainer->data.rows[trainer->data.training_rows + i].label;
+	trainer->best_loss = INFINITY;
+	trainer->accuracy = trainer->macro_f1 = NAN;
+	trainer->deep_accuracy = trainer->wide_accuracy = trainer->calibration_error = NAN;
+	trainer->training_start = now(trainer);
+	if (wide)
+		clf_widefit_init(&trainer->fit, mem, trainer->kernels, &trainer->data,
+						 trainer->class_weight,
+						 trainer->host.memory_limit - trainer->mem.used);
+	else
+		clf_dataset_forget_tokens(&trainer->data);
+	trainer->stage = wide ? STAGE_WIDE : STAGE_ALLOCATE;
+	return check_budget(trainer, 0, error);
+}
+
+/* ---- the linear branch ---- */
+
+static ClfStatus
+fit_wide(ClfTrainer *trainer, ClfError *error)
+{
+	ClfWideFit *fit = &trainer->fit;
+	ClfStatus	status = clf_widefit_advance(fit, error);
+
+	if (status == CLF_OK && fit->stage == CLF_WIDE_FINISHED)
+	{
+		trainer->position = 0;
+		trainer->stage = STAGE_WIDE_SCORES;
+		status = clf_wide_scratch_init(&fit->scratch, &trainer->mem, &fit->wide, error);
+	}
+	return status == CLF_OK ? check_budget(trainer, 0, error) : status;
+}
+
+/* Score some validation rows; after the last, the dictionary is not needed. */
+static ClfStatus
+score_wide(ClfTrainer *trainer, ClfError *error)
+{
+	ClfWideFit *fit = &trainer->fit;
+	size_t		C = (size_t) classes_of(trainer);
+	ClfStatus	status = CLF_OK;
+
+	for (int i = 0; i < SCORED_ROWS && trainer->position < trainer->scored && status == CLF_OK; i++)
+	{
+		status = clf_widefit_grams(fit, trainer->data.training_rows + trainer->position, error);
+		if (status == CLF_OK)
+			status = clf_wide_score(&fit->wide, &fit->scratch, trainer->kernels, &fit->grams,
+									trainer->wide_scores + trainer->position++ * C, error);
+	}
+	if (status != CLF_OK || trainer->position < trainer->scored)
+		return status;
+	clf_wide_scratch_free(&fit->scratch);
+	clf_dataset_forget_tokens(&trainer->data);
+	trainer->stage = clf_has_deep(&trainer->config) ? STAGE_ALLOCATE : STAGE_FUSE;
+	return CLF_OK;
+}
+
+/* ---- the network: memory and initial weights ---- */
+
 static ClfStatus
 allocate(ClfTrainer *trainer, ClfError *error)
 {
@@ -292,15 +416,10 @@ allocate(ClfTrainer *trainer, ClfError *error)
 	trainer->evaluated = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->best = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->dense_gradient = clf_mem_alloc_zero(mem, clf_dense_floats(&trainer->table), sizeof(float));
-	trainer->class_weight = clf_mem_alloc(mem, C, sizeof(float));
-	trainer->even_weight = clf_mem_alloc(mem, C, sizeof(float));
-	trainer->confusion = clf_mem_alloc(mem, 3 * C, sizeof *trainer->confusion);
 	trainer->row_sum.place = clf_mem_alloc_zero(mem, vocabulary_of(trainer), sizeof(uint32_t));
 	if (!trainer->weights || !trainer->evaluated || !trainer->best ||
-		!trainer->dense_gradient || !trainer->class_weight || !trainer->even_weight ||
-		!trainer->confusion || !trainer->row_sum.place)
+		!trainer->dense_gradient || !trainer->row_sum.place)
 		return clf_fail_memory(error);
-	set_class_weights(trainer);
 
 	shard_limits(trainer, &tokens, &rows);
 	if ((status = clf_network_init(&trainer->network, mem, &trainer->config, &trainer->table,
@@ -319,9 +438,6 @@ allocate(ClfTrainer *trainer, ClfError *error)
 	clf_rng_seed(&trainer->weights_rng, (uint64_t) trainer->config.seed, STREAM_WEIGHTS);
 	clf_rng_seed(&trainer->order_rng, (uint64_t) trainer->config.seed, STREAM_ORDER);
 	clf_rng_seed(&trainer->dropout_rng, (uint64_t) trainer->config.seed, STREAM_DROPOUT);
-	trainer->best_loss = INFINITY;
-	trainer->accuracy = NAN;
-	trainer->macro_f1 = NAN;
 	trainer->stage = STAGE_INITIALISE;
 	return CLF_OK;
 }
@@ -338,19 +454,10 @@ initialise(ClfTrainer *trainer)
 		return;
 	trainer->tensor_row = 0;
 	if (++trainer->tensor == trainer->table.count)
-	{
-		trainer->training_start = trainer->host.seconds(trainer->host.clock_context);
 		trainer->stage = STAGE_EPOCH;
-	}
 }
 
 /* ---- an epoch of updates ---- */
-
-static double
-now(const ClfTrainer *trainer)
-{
-	return trainer->host.seconds(trainer->host.clock_context);
-}
 
 static void
 add_figures(Figures *figures, const ClfNetwork *network)
@@ -492,7 +599,6 @@ start_validation(ClfTrainer *trainer, ClfError *error)
 	epoch->val_accuracy = NAN;
 
 	memset(&trainer->figures, 0, sizeof trainer->figures);
-	memset(trainer->confusion, 0, 3 * (size_t) classes_of(trainer) * sizeof *trainer->confusion);
 	clf_optimizer_evaluated(&trainer->optimizer, trainer->weights, trainer->evaluated);
 	trainer->position = 0;
 	trainer->stage = STAGE_JUDGE;
@@ -519,31 +625,43 @@ start_validation_shard(ClfTrainer *trainer, ClfError *error)
 		return status;
 	clf_network_start(&trainer->network, trainer->evaluated, &trainer->sharder.shard,
 					  NULL, 0.0f, NULL);
+	trainer->shard_begin = trainer->position - (size_t) trainer->sharder.shard.rows;
 	trainer->stage = STAGE_VALIDATION_PASS;
 	return CLF_OK;
+}
+
+/* Keep the network's scores of a row of the shard for the fusion. */
+static void
+keep_scores(ClfTrainer *trainer, int row)
+{
+	size_t		C = (size_t) classes_of(trainer);
+	size_t		place = clf_plan_row(&trainer->validating, trainer->shard_begin + (size_t) row) -
+		trainer->data.training_rows;
+
+	if (place < trainer->scored)
+		memcpy(trainer->deep_scores + place * C, trainer->network.d_logits + (size_t) row * C,
+			   C * sizeof(float));
 }
 
 static void
 finish_validation_shard(ClfTrainer *trainer)
 {
-	const ClfShard *shard = &trainer->sharder.shard;
-	int			C = classes_of(trainer);
-	int64_t    *actual = trainer->confusion;
-	int64_t    *called = actual + C;
-	int64_t    *both = called + C;
-
-	for (int row = 0; row < shard->rows; row++)
-	{
-		int			is = shard->classes[row];
-		int			said = clf_best(trainer->network.probability + (size_t) row * C, C);
-
-		actual[is]++;
-		called[said]++;
-		both[is] += is == said;
-	}
+	for (int row = 0; row < trainer->sharder.shard.rows; row++)
+		keep_scores(trainer, row);
 	add_figures(&trainer->figures, &trainer->network);
 	trainer->stage = trainer->position < validation_rows(trainer) ?
 		STAGE_VALIDATION_SHARD : STAGE_JUDGE;
+}
+
+/* Count that a row of one class was called another, or the same. */
+static void
+count_answer(ClfTrainer *trainer, int is, int said)
+{
+	int			C = classes_of(trainer);
+
+	trainer->confusion[is]++;
+	trainer->confusion[C + said]++;
+	trainer->confusion[2 * C + is] += is == said;
 }
 
 /* Mean of the classes' F1; one that is neither there nor called does not count. */
@@ -572,6 +690,16 @@ is_best(const ClfTrainer *trainer, const ClfEpoch *epoch)
 	return validation_rows(trainer) == 0 || epoch->val_loss < trainer->best_loss;
 }
 
+/* The scores of the epoch at hand become those of the best epoch. */
+static void
+swap_scores(ClfTrainer *trainer)
+{
+	float	   *scores = trainer->deep_scores;
+
+	trainer->deep_scores = trainer->best_scores;
+	trainer->best_scores = scores;
+}
+
 /* Complete the epoch's figures, keep its weights if they are the best, go on or stop. */
 static ClfStatus
 judge(ClfTrainer *trainer, ClfError *error)
@@ -593,17 +721,93 @@ judge(ClfTrainer *trainer, ClfError *error)
 	{
 		trainer->best_epoch = trainer->epochs;
 		trainer->best_loss = epoch->val_loss;
-		trainer->accuracy = epoch->val_accuracy;
-		trainer->macro_f1 = trainer->figures.rows > 0 ?
-			macro_f1(trainer->confusion, classes_of(trainer)) : NAN;
 		memcpy(trainer->best, trainer->evaluated, trainer->table.floats * sizeof(float));
+		swap_scores(trainer);
 	}
 	if (trainer->epochs == trainer->config.epochs || trainer->out_of_time ||
 		(patience > 0 && trainer->epochs - trainer->best_epoch >= patience))
-		trainer->stage = STAGE_DONE;
+		trainer->stage = STAGE_FUSE;
 	else
 		trainer->stage = STAGE_EPOCH;
 	return CLF_OK;
+}
+
+/* ---- fusion ---- */
+
+/* Share of the scored rows that a branch alone gets right; NaN without rows. */
+static double
+branch_accuracy(const ClfTrainer *trainer, const float *scores)
+{
+	size_t		C = (size_t) classes_of(trainer);
+	size_t		correct = 0;
+
+	if (scores == NULL)
+		return NAN;
+	for (size_t i = 0; i < trainer->scored; i++)
+		correct += clf_best(scores + i * C, (int) C) == trainer->scored_classes[i];
+	return (double) correct / (double) trainer->scored;
+}
+
+/*
+ * Accuracy, macro F1 and expected calibration error (the mean over bins of
+ * probability of |accuracy - mean probability|, by rows; Naeini et al. 2015) of
+ * the fused model on the scored rows.
+ */
+static void
+judge_fused(ClfTrainer *trainer, const ClfScores *scores)
+{
+	size_t		C = scores->C;
+	double		certainty[BINS] = {0};
+	double		correct[BINS] = {0};
+	double		right = 0;
+	double		error = 0;
+
+	memset(trainer->confusion, 0, 3 * C * sizeof *trainer->confusion);
+	for (size_t i = 0; i < scores->rows; i++)
+	{
+		const float *z[CLF_BRANCHES];
+		int			said;
+		int			bin;
+
+		for (int b = 0; b < CLF_BRANCHES; b++)
+			z[b] = scores->z[b] ? scores->z[b] + i * C : NULL;
+		clf_fuse(trainer->scale, z, C, trainer->fused);
+		(void) clf_softmax(C, trainer->fused, trainer->fused);
+		said = clf_best(trainer->fused, (int) C);
+		bin = (int) (trainer->fused[said] * BINS);
+		bin = bin < BINS ? bin : BINS - 1;
+		certainty[bin] += trainer->fused[said];
+		correct[bin] += said == scores->classes[i];
+		count_answer(trainer, scores->classes[i], said);
+	}
+	for (int bin = 0; bin < BINS; bin++)
+	{
+		right += correct[bin];
+		error += fabs(correct[bin] - certainty[bin]);
+	}
+	trainer->accuracy = right / (double) scores->rows;
+	trainer->macro_f1 = macro_f1(trainer->confusion, (int) C);
+	trainer->calibration_error = error / (double) scores->rows;
+}
+
+/* Fit what each branch counts.  The textbook stack stays as it was trained. */
+static void
+fuse(ClfTrainer *trainer)
+{
+	ClfScores	scores = {trainer->scored, (size_t) classes_of(trainer),
+	{trainer->best_scores, trainer->wide_scores}, trainer->scored_classes};
+
+	if (trainer->config.architecture == CLF_ARCH_LSTM)
+		scores.rows = 0;
+	clf_fusion_fit(&scores, trainer->fused, trainer->scale);
+	if (trainer->scored > 0)
+	{
+		scores.rows = trainer->scored;
+		trainer->deep_accuracy = branch_accuracy(trainer, trainer->best_scores);
+		trainer->wide_accuracy = branch_accuracy(trainer, trainer->wide_scores);
+		judge_fused(trainer, &scores);
+	}
+	trainer->stage = STAGE_DONE;
 }
 
 /* ---- steps ---- */
@@ -621,8 +825,14 @@ advance(ClfTrainer *trainer, ClfError *error)
 			if (status == CLF_OK)
 				status = check_budget(trainer, 0, error);
 			if (trainer->data.stage == CLF_PREPARE_DONE)
-				trainer->stage = STAGE_ALLOCATE;
+				trainer->stage = STAGE_CLASSES;
 			return status;
+		case STAGE_CLASSES:
+			return prepare_classes(trainer, error);
+		case STAGE_WIDE:
+			return fit_wide(trainer, error);
+		case STAGE_WIDE_SCORES:
+			return score_wide(trainer, error);
 		case STAGE_ALLOCATE:
 			return allocate(trainer, error);
 		case STAGE_INITIALISE:
@@ -657,6 +867,9 @@ advance(ClfTrainer *trainer, ClfError *error)
 			return CLF_OK;
 		case STAGE_JUDGE:
 			return judge(trainer, error);
+		case STAGE_FUSE:
+			fuse(trainer);
+			return CLF_OK;
 		case STAGE_DONE:
 			break;
 	}
@@ -712,7 +925,9 @@ clf_trainer_step(ClfTrainer *trainer, ClfProgress *progress, ClfError *error)
 int64_t
 clf_trainer_parameters(const ClfTrainer *trainer)
 {
-	return trainer->table.parameters;
+	const ClfWide *wide = &trainer->fit.wide;
+
+	return trainer->table.parameters + (wide->F > 0 ? (int64_t) ((wide->F + 1) * wide->C) : 0);
 }
 
 bool
@@ -740,6 +955,21 @@ copy_strings(const ClfVocab *from, ClfVocab *to, ClfError *error)
 	return CLF_OK;
 }
 
+/* Give the linear branch to the model. */
+static ClfStatus
+copy_wide(const ClfWide *from, ClfWide *to, ClfMem *mem, ClfError *error)
+{
+	ClfStatus	status = clf_wide_allocate(to, mem, from->F, from->C, error);
+
+	if (status != CLF_OK)
+		return status;
+	memcpy(to->hashes, from->hashes, from->F * sizeof *to->hashes);
+	memcpy(to->idf, from->idf, from->F * sizeof *to->idf);
+	memcpy(to->kernel, from->kernel, from->F * from->C * sizeof *to->kernel);
+	memcpy(to->bias, from->bias, from->C * sizeof *to->bias);
+	return CLF_OK;
+}
+
 static ClfStatus
 fill_model(ClfTrainer *trainer, ClfModel *model, ClfError *error)
 {
@@ -752,7 +982,12 @@ fill_model(ClfTrainer *trainer, ClfModel *model, ClfError *error)
 		(status = copy_strings(&trainer->data.labels, &model->labels, error)) != CLF_OK ||
 		(status = clf_model_allocate(model, error)) != CLF_OK)
 		return status;
-	memcpy(model->weights, trainer->best, trainer->table.floats * sizeof(float));
+	if (clf_has_deep(&model->config))
+		memcpy(model->weights, trainer->best, trainer->table.floats * sizeof(float));
+	memcpy(model->scale, trainer->scale, sizeof model->scale);
+	if (clf_has_wide(&model->config) &&
+		(status = copy_wide(&trainer->fit.wide, &model->wide, &model->mem, error)) != CLF_OK)
+		return status;
 	for (size_t i = 0; i < trainer->table.floats; i++)
 		if (!isfinite(model->weights[i]))
 			return fail_diverged(trainer, error);
@@ -768,12 +1003,15 @@ summarise(const ClfTrainer *trainer, ClfSummary *summary)
 	summary->validation_rows = (int64_t) validation_rows(trainer);
 	summary->classes = classes_of(trainer);
 	summary->vocabulary = (int) vocabulary_of(trainer);
-	summary->parameters = trainer->table.parameters;
+	summary->parameters = clf_trainer_parameters(trainer);
 	summary->epochs = trainer->epochs;
 	summary->best_epoch = trainer->best_epoch;
 	summary->out_of_time = trainer->out_of_time;
 	summary->accuracy = trainer->accuracy;
 	summary->macro_f1 = trainer->macro_f1;
+	summary->deep_accuracy = trainer->deep_accuracy;
+	summary->wide_accuracy = trainer->wide_accuracy;
+	summary->calibration_error = trainer->calibration_error;
 	summary->history = trainer->history;
 	summary->class_rows = trainer->data.class_rows;
 }

@@ -1,0 +1,103 @@
+/*
+ * ngrams.c
+ *	  Hashed n-grams of a text's tokens.
+ *
+ * It must not know which of them a model looks at.
+ */
+#include "ngrams.h"
+
+#include <string.h>
+
+#include "hash.h"
+
+#define CHAR_SEED UINT64_C(0x452821E638D01377)	/* keeps characters apart from words */
+#define LONGEST_CHARS 5
+
+void
+clf_grams_init(ClfGrams *grams, ClfMem *mem, bool chars)
+{
+	memset(grams, 0, sizeof *grams);
+	grams->mem = mem;
+	grams->chars = chars;
+}
+
+void
+clf_grams_free(ClfGrams *grams)
+{
+	if (grams->mem != NULL)
+		clf_mem_free(grams->mem, grams->hashes);
+	memset(grams, 0, sizeof *grams);
+}
+
+void
+clf_grams_start(ClfGrams *grams)
+{
+	grams->count = 0;
+	memset(grams->previous, 0, sizeof grams->previous);
+}
+
+static void
+push(ClfGrams *grams, uint64_t hash)
+{
+	uint32_t	folded = (uint32_t) (hash ^ hash >> 32);
+
+	grams->hashes[grams->count++] = folded ? folded : 1;	/* 0 is no n-gram */
+}
+
+/* Length of the UTF-8 character that begins with this byte. */
+static size_t
+char_length(char first)
+{
+	unsigned char byte = (unsigned char) first;
+
+	return byte < 0xC0 ? 1 : byte < 0xE0 ? 2 : byte < 0xF0 ? 3 : 4;
+}
+
+/* Character n-grams of a word with a space on either side. */
+static void
+push_chars(ClfGrams *grams, const char *token, size_t length)
+{
+	char		padded[CLF_MAX_TOKEN_BYTES + 2];
+
+	padded[0] = ' ';
+	memcpy(padded + 1, token, length);
+	padded[++length] = ' ';
+	length++;
+	for (size_t start = 0; start < length; start += char_length(padded[start]))
+	{
+		size_t		end = start + char_length(padded[start]);
+
+		for (int n = 2; n <= LONGEST_CHARS && end < length; n++)
+		{
+			end += char_length(padded[end]);
+			push(grams, clf_hash_bytes(padded + start, end - start, CHAR_SEED));
+		}
+	}
+}
+
+bool
+clf_grams_add(ClfGrams *grams, const char *token, size_t length)
+{
+	ClfGramToken *previous = grams->previous;
+	ClfGramToken this = {clf_hash_bytes(token, length, CLF_HASH_SEED),
+		clf_is_single(token, length)};
+
+	if (!clf_mem_grow(grams->mem, (void **) &grams->hashes, &grams->capacity,
+					  grams->count + 3 + LONGEST_CHARS * (length + 2),
+					  sizeof *grams->hashes))
+		return false;
+	push(grams, this.hash);
+	if (previous[0].hash != 0)
+	{
+		uint64_t	pair = clf_hash_mix(previous[0].hash, this.hash);
+
+		push(grams, pair);
+		if (this.single && previous[0].single && previous[1].hash != 0 && previous[1].single)
+			push(grams, clf_hash_mix(previous[1].hash, pair));
+	}
+	if (grams->chars && !this.single && length > 1)
+		push_chars(grams, token, length);
+	previous[1] = previous[0];
+	previous[0] = this;
+	return true;
+}

@@ -1,0 +1,141 @@
+/*
+ * wide.c
+ *	  The linear branch of a model.
+ *
+ * It must not know how its weights were found.
+ */
+#include "wide.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "error.h"
+
+ClfStatus
+clf_wide_allocate(ClfWide *wide, ClfMem *mem, size_t F, size_t C, ClfError *error)
+{
+	memset(wide, 0, sizeof *wide);
+	wide->mem = mem;
+	wide->F = F;
+	wide->C = C;
+	wide->hashes = clf_mem_alloc_zero(mem, F, sizeof *wide->hashes);
+	wide->idf = clf_mem_alloc_zero(mem, F, sizeof *wide->idf);
+	wide->kernel = clf_mem_alloc_zero(mem, F, C * sizeof *wide->kernel);
+	wide->bias = clf_mem_alloc_zero(mem, C, sizeof *wide->bias);
+	if (!wide->hashes || !wide->idf || !wide->kernel || !wide->bias)
+		return clf_fail_memory(error);
+	return CLF_OK;
+}
+
+void
+clf_wide_free(ClfWide *wide)
+{
+	if (wide->mem == NULL)
+		return;
+	clf_mem_free(wide->mem, wide->hashes);
+	clf_mem_free(wide->mem, wide->idf);
+	clf_mem_free(wide->mem, wide->kernel);
+	clf_mem_free(wide->mem, wide->bias);
+	clf_mem_free(wide->mem, wide->slots);
+	memset(wide, 0, sizeof *wide);
+}
+
+/* The slot of a hash, or the empty one where it belongs. */
+static uint32_t *
+find_slot(const ClfWide *wide, uint32_t hash)
+{
+	uint32_t	slot = hash & wide->slot_mask;
+
+	while (wide->slots[slot] != 0 && wide->hashes[wide->slots[slot] - 1] != hash)
+		slot = (slot + 1) & wide->slot_mask;
+	return &wide->slots[slot];
+}
+
+ClfStatus
+clf_wide_prepare(ClfWide *wide, ClfError *error)
+{
+	size_t		count = 64;
+
+	while (count < 2 * wide->F)
+		count *= 2;
+	wide->slots = clf_mem_alloc_zero(wide->mem, count, sizeof *wide->slots);
+	if (wide->slots == NULL)
+		return clf_fail_memory(error);
+	wide->slot_mask = (uint32_t) (count - 1);
+	for (size_t f = 0; f < wide->F; f++)
+		*find_slot(wide, wide->hashes[f]) = (uint32_t) f + 1;
+	return CLF_OK;
+}
+
+ClfStatus
+clf_wide_scratch_init(ClfWideScratch *scratch, ClfMem *mem, const ClfWide *wide,
+					  ClfError *error)
+{
+	memset(scratch, 0, sizeof *scratch);
+	scratch->mem = mem;
+	scratch->counts = clf_mem_alloc_zero(mem, wide->F, sizeof *scratch->counts);
+	return scratch->counts ? CLF_OK : clf_fail_memory(error);
+}
+
+void
+clf_wide_scratch_free(ClfWideScratch *scratch)
+{
+	if (scratch->mem == NULL)
+		return;
+	clf_mem_free(scratch->mem, scratch->counts);
+	clf_mem_free(scratch->mem, scratch->found);
+	clf_mem_free(scratch->mem, scratch->values);
+	memset(scratch, 0, sizeof *scratch);
+}
+
+ClfStatus
+clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *grams,
+				ClfError *error)
+{
+	double		square = 0;
+	float		scale;
+
+	if (!clf_mem_grow(scratch->mem, (void **) &scratch->found, &scratch->found_capacity,
+					  grams->count, sizeof *scratch->found) ||
+		!clf_mem_grow(scratch->mem, (void **) &scratch->values, &scratch->values_capacity,
+					  grams->count, sizeof *scratch->values))
+		return clf_fail_memory(error);
+	scratch->found_count = 0;
+	for (size_t i = 0; i < grams->count; i++)
+	{
+		uint32_t	found = *find_slot(wide, grams->hashes[i]);
+
+		if (found != 0 && scratch->counts[found - 1]++ == 0)
+			scratch->found[scratch->found_count++] = found - 1;
+	}
+	for (size_t i = 0; i < scratch->found_count; i++)
+	{
+		uint32_t	f = scratch->found[i];
+		float		value = wide->idf[f];
+
+		if (scratch->counts[f] > 1)
+			value *= 1.0f + logf((float) scratch->counts[f]);
+		scratch->counts[f] = 0;
+		scratch->values[i] = value;
+		square += (double) value * value;
+	}
+	scale = square > 0 ? (float) (1.0 / sqrt(square)) : 0.0f;
+	for (size_t i = 0; i < scratch->found_count; i++)
+		scratch->values[i] *= scale;
+	return CLF_OK;
+}
+
+ClfStatus
+clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch, const ClfKernels *kernels,
+			   const ClfGrams *grams, float *z, ClfError *error)
+{
+	ClfStatus	status = clf_wide_values(wide, scratch, grams, error);
+
+	if (status != CLF_OK)
+		return status;
+	memcpy(z, wide->bias, wide->C * sizeof(float));
+	for (size_t i = 0; i < scratch->found_count; i++)
+		kernels->axpy(wide->C, scratch->values[i],
+					  wide->kernel + scratch->found[i] * wide->C, z);
+	return CLF_OK;
+}

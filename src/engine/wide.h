@@ -1,0 +1,65 @@
+/*
+ * wide.h
+ *	  The linear branch of a model: n-grams under sublinear TF-IDF, and a score
+ *	  per class straight from the n-gram.
+ *
+ * A text's n-grams that the model knows have the weights (1 + ln count) * idf,
+ * scaled to a norm of 1; its scores are their sum times the kernel, and bias.
+ */
+#ifndef CLF_WIDE_H
+#define CLF_WIDE_H
+
+#include "clf.h"
+#include "kernels.h"
+#include "mem.h"
+#include "ngrams.h"
+
+#define CLF_WIDE_TOKENS 1024	/* tokens of a text whose n-grams count */
+
+typedef struct ClfWide
+{
+	ClfMem	   *mem;
+	size_t		F;				/* n-grams; 0: the model has no such branch */
+	size_t		C;
+	uint32_t   *hashes;			/* [F] ascending */
+	float	   *idf;			/* [F] */
+	float	   *kernel;			/* [F,C] */
+	float	   *bias;			/* [C] */
+	uint32_t   *slots;			/* hash table: index + 1, or 0 */
+	uint32_t	slot_mask;
+} ClfWide;
+
+/* Allocate the tensors of a branch, as zeros. */
+extern ClfStatus clf_wide_allocate(ClfWide *wide, ClfMem *mem, size_t F, size_t C,
+								   ClfError *error);
+extern void clf_wide_free(ClfWide *wide);
+
+/* To be called once hashes are there. */
+extern ClfStatus clf_wide_prepare(ClfWide *wide, ClfError *error);
+
+/* What scoring one text needs. */
+typedef struct ClfWideScratch
+{
+	ClfMem	   *mem;
+	uint32_t   *counts;			/* [F], zeros between texts */
+	uint32_t   *found;			/* n-grams of the text at hand, distinct */
+	size_t		found_capacity;
+	size_t		found_count;
+	float	   *values;			/* [found_count] */
+	size_t		values_capacity;
+} ClfWideScratch;
+
+extern ClfStatus clf_wide_scratch_init(ClfWideScratch *scratch, ClfMem *mem,
+									   const ClfWide *wide, ClfError *error);
+extern void clf_wide_scratch_free(ClfWideScratch *scratch);
+
+/* The known n-grams of a text into found, and their values of norm 1. */
+extern ClfStatus clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch,
+								 const ClfGrams *grams, ClfError *error);
+
+/* Scores z [C] of a text's n-grams. */
+extern ClfStatus clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch,
+								const ClfKernels *kernels, const ClfGrams *grams,
+								float *z, ClfError *error);
+
+#endif							/* CLF_WIDE_H */

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "dataset.h"
+#include "model.h"
 
 #define AUTO_INT (-1)			/* below every minimum: chosen from the rows */
 
@@ -35,7 +36,7 @@ static const char *const validation_mode_names[] = {"stratified", "last", NULL};
 	 0, 1, initial, NULL, description}
 
 static const ClfOption options[] = {
-	ENUM(architecture, architecture_names, CLF_ARCH_BILSTM,
+	ENUM(architecture, architecture_names, CLF_ARCH_HYBRID,
 		 "hybrid (both of the next), bilstm (embedding, bidirectional LSTM, maximum over time), linear (logistic regression on n-grams) or lstm (Keras's stacked LSTM)"),
 	ENUM(tokenizer, tokenizer_names, CLF_TOKENIZER_UNICODE,
 		 "how text becomes tokens: unicode (every script) or keras (Keras's Tokenizer)"),
@@ -81,7 +82,7 @@ static const ClfOption options[] = {
 		"rows per update"),
 	BOOL(char_ngrams, AUTO_INT,
 		 "the linear branch looks at character 2- to 5-grams of words, too"),
-	REAL(wide_c, 1e-4, 1e4, 10,
+	REAL(wide_c, 1e-4, 1e4, AUTO_INT,
 		 "inverse strength of the linear branch's regularisation"),
 	ENUM(class_weight, class_weight_names, CLF_CLASS_WEIGHT_NONE,
 		 "weight of a row in the loss: none, or balanced by class frequency"),
@@ -242,13 +243,18 @@ suit_bilstm(ClfConfig *config, size_t rows)
 void
 clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 {
-	set_int(&config->char_ngrams, rows < FEW_ROWS);
+	set_real(&config->validation_split,
+			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
+	if (rows >= FEW_ROWS || config->validation_split == 0 || !clf_has_wide(config))
+	{
+		/* otherwise the validation rows decide, see trainer.c */
+		set_int(&config->char_ngrams, rows < FEW_ROWS);
+		set_real(&config->wide_c, 10);
+	}
 	if (config->architecture == CLF_ARCH_LSTM)
 		suit_lstm(config);
 	else
 		suit_bilstm(config, rows);
-	set_real(&config->validation_split,
-			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
 	if (longest < (size_t) config->maxlen)
 		config->maxlen = longest > 0 ? (int32_t) longest : 1;
 }

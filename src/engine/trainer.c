@@ -39,6 +39,7 @@ typedef enum Stage
 	STAGE_CLASSES,
 	STAGE_WIDE,					/* the linear branch is fitted */
 	STAGE_WIDE_SCORES,			/* and its scores of validation rows kept */
+	STAGE_WIDE_REFIT,			/* on all rows, as it goes into the model */
 	STAGE_ALLOCATE,
 	STAGE_INITIALISE,			/* weights, row by row */
 	STAGE_EPOCH,
@@ -88,6 +89,9 @@ struct ClfTrainer
 	float	   *even_weight;	/* [C] ones, of the validation */
 	int64_t    *confusion;		/* [3,C] rows that are, are called, are both */
 	ClfWideFit	fit;
+	int			candidate;		/* settings that fit tries */
+	int			best_candidate;
+	double		candidate_loss; /* of the best one so far */
 	size_t		scored;			/* validation rows that the fusion is fitted on */
 	int32_t    *scored_classes; /* [scored] */
 	float	   *deep_scores;	/* [scored,C] of the epoch at hand */
@@ -308,6 +312,50 @@ set_class_weights(ClfTrainer *trainer)
 	}
 }
 
+/*
+ * Settings of the linear branch among which the validation rows choose, where
+ * the rows are few and the options leave them open.
+ */
+static const struct
+{
+	int32_t		char_ngrams;
+	double		wide_c;
+}			candidates[] = {{1, 10}, {0, 10}, {1, 30}, {1, 3}, {0, 30}, {0, 3}};
+
+#define CANDIDATES ((int) (sizeof(candidates) / sizeof(candidates[0])))
+
+/* Is there something to choose, and does the candidate differ from those before? */
+static bool
+is_candidate(const ClfTrainer *trainer, int candidate)
+{
+	const ClfConfig *config = &trainer->config;
+
+	for (int other = 0; other < candidate; other++)
+		if ((config->char_ngrams >= 0 || candidates[other].char_ngrams == candidates[candidate].char_ngrams) &&
+			(config->wide_c > 0 || candidates[other].wide_c == candidates[candidate].wide_c))
+			return false;
+	return true;
+}
+
+/* Begin the fit of the candidate at hand. */
+static void
+start_wide(ClfTrainer *trainer)
+{
+	const ClfConfig *config = &trainer->config;
+	size_t		used = trainer->mem.used;
+	size_t		limit = trainer->host.memory_limit;
+
+	clf_widefit_free(&trainer->fit);
+	clf_widefit_init(&trainer->fit, &trainer->mem, trainer->kernels, &trainer->data,
+					 trainer->class_weight,
+					 config->char_ngrams >= 0 ? config->char_ngrams :
+					 candidates[trainer->candidate].char_ngrams,
+					 (float) (config->wide_c > 0 ? config->wide_c :
+							  candidates[trainer->candidate].wide_c),
+					 limit > used ? limit - used : 0);
+	trainer->stage = STAGE_WIDE;
+}
+
 /* What both branches need: weights of classes, and room for scores to compare. */
 static ClfStatus
 prepare_classes(ClfTrainer *trainer, ClfError *error)
@@ -346,12 +394,12 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 	trainer->deep_accuracy = trainer->wide_accuracy = trainer->calibration_error = NAN;
 	trainer->training_start = now(trainer);
 	if (wide)
-		clf_widefit_init(&trainer->fit, mem, trainer->kernels, &trainer->data,
-						 trainer->class_weight,
-						 trainer->host.memory_limit - trainer->mem.used);
+		start_wide(trainer);
 	else
+	{
 		clf_dataset_forget_tokens(&trainer->data);
-	trainer->stage = wide ? STAGE_WIDE : STAGE_ALLOCATE;
+		trainer->stage = STAGE_ALLOCATE;
+	}
 	return check_budget(trainer, 0, error);
 }
 
@@ -372,7 +420,63 @@ fit_wide(ClfTrainer *trainer, ClfError *error)
 	return status == CLF_OK ? check_budget(trainer, 0, error) : status;
 }
 
-/* Score some validation rows; after the last, the dictionary is not needed. */
+/* Log-loss of the linear branch alone on the scored rows, calibrated. */
+static double
+wide_loss(ClfTrainer *trainer)
+{
+	size_t		C = (size_t) classes_of(trainer);
+	ClfScores	scores = {trainer->scored, C, {NULL, trainer->wide_scores},
+	trainer->scored_classes};
+	double		loss = 0;
+
+	clf_fusion_fit(&scores, trainer->fused, trainer->scale);
+	for (size_t i = 0; i < scores.rows; i++)
+	{
+		const float *z[CLF_BRANCHES] = {NULL, trainer->wide_scores + i * C};
+
+		clf_fuse(trainer->scale, z, C, trainer->fused);
+		loss -= trainer->fused[scores.classes[i]];
+		loss += clf_softmax(C, trainer->fused, trainer->fused);
+	}
+	return loss;
+}
+
+/*
+ * After a candidate: the next one or, after the last, the best one again;
+ * then the settings are decided and the branch is fitted to all rows.
+ */
+static ClfStatus
+next_candidate(ClfTrainer *trainer, ClfError *error)
+{
+	ClfConfig  *config = &trainer->config;
+	bool		open = config->char_ngrams < 0 || config->wide_c < 0;
+	double		loss = open ? wide_loss(trainer) : 0;
+
+	if (open && (trainer->candidate == 0 || loss < trainer->candidate_loss))
+	{
+		trainer->best_candidate = trainer->candidate;
+		trainer->candidate_loss = loss;
+	}
+	while (open && ++trainer->candidate < CANDIDATES)
+		if (is_candidate(trainer, trainer->candidate))
+		{
+			start_wide(trainer);
+			return CLF_OK;
+		}
+	if (open)
+	{
+		if (config->char_ngrams < 0)
+			config->char_ngrams = candidates[trainer->best_candidate].char_ngrams;
+		if (config->wide_c < 0)
+			config->wide_c = candidates[trainer->best_candidate].wide_c;
+		start_wide(trainer);
+		return CLF_OK;
+	}
+	trainer->stage = STAGE_WIDE_REFIT;
+	return clf_widefit_restart(&trainer->fit, trainer->data.count, error);
+}
+
+/* Score some validation rows. */
 static ClfStatus
 score_wide(ClfTrainer *trainer, ClfError *error)
 {
@@ -390,9 +494,21 @@ score_wide(ClfTrainer *trainer, ClfError *error)
 	if (status != CLF_OK || trainer->position < trainer->scored)
 		return status;
 	clf_wide_scratch_free(&fit->scratch);
-	clf_dataset_forget_tokens(&trainer->data);
-	trainer->stage = clf_has_deep(&trainer->config) ? STAGE_ALLOCATE : STAGE_FUSE;
-	return CLF_OK;
+	return next_candidate(trainer, error);
+}
+
+/* Learn from the validation rows, too, now that they have served. */
+static ClfStatus
+refit_wide(ClfTrainer *trainer, ClfError *error)
+{
+	ClfStatus	status = clf_widefit_advance(&trainer->fit, error);
+
+	if (status == CLF_OK && trainer->fit.stage == CLF_WIDE_FINISHED)
+	{
+		clf_dataset_forget_tokens(&trainer->data);
+		trainer->stage = clf_has_deep(&trainer->config) ? STAGE_ALLOCATE : STAGE_FUSE;
+	}
+	return status == CLF_OK ? check_budget(trainer, 0, error) : status;
 }
 
 /* ---- the network: memory and initial weights ---- */
@@ -833,6 +949,8 @@ advance(ClfTrainer *trainer, ClfError *error)
 			return fit_wide(trainer, error);
 		case STAGE_WIDE_SCORES:
 			return score_wide(trainer, error);
+		case STAGE_WIDE_REFIT:
+			return refit_wide(trainer, error);
 		case STAGE_ALLOCATE:
 			return allocate(trainer, error);
 		case STAGE_INITIALISE:
@@ -894,7 +1012,7 @@ report(const ClfTrainer *trainer, ClfProgress *progress)
 	memset(progress, 0, sizeof *progress);
 	progress->phase = phase_of(trainer->stage);
 	progress->epochs = trainer->config.epochs;
-	progress->epoch = trainer->epochs + (progress->phase == CLF_PHASE_DONE ? 0 : 1);
+	progress->epoch = trainer->epochs + (trainer->stage < STAGE_FUSE ? 1 : 0);
 	progress->rows = (int64_t) trainer->data.training_rows;
 	progress->rows_done = trainer->figures.rows;
 	progress->loss = rows > 0 ? trainer->figures.loss / rows : NAN;

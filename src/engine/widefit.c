@@ -24,7 +24,8 @@
 
 void
 clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
-				 ClfDataset *data, const float *class_weight, size_t memory)
+				 ClfDataset *data, const float *class_weight,
+				 bool char_ngrams, float cost, size_t memory)
 {
 	memset(fit, 0, sizeof *fit);
 	fit->mem = mem;
@@ -32,7 +33,9 @@ clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
 	fit->data = data;
 	fit->class_weight = class_weight;
 	fit->memory = memory;
-	clf_grams_init(&fit->grams, mem, data->config->char_ngrams);
+	fit->rows = data->training_rows;
+	fit->cost = cost;
+	clf_grams_init(&fit->grams, mem, char_ngrams);
 }
 
 /* Release the training rows and the solver. */
@@ -181,14 +184,14 @@ static ClfStatus
 for_rows(ClfWideFit *fit, ClfStatus (*visit) (ClfWideFit *, size_t, ClfError *),
 		 bool *done, ClfError *error)
 {
-	for (int i = 0; i < CHUNK && fit->row < fit->data->training_rows && !is_full(fit); i++)
+	for (int i = 0; i < CHUNK && fit->row < fit->rows && !is_full(fit); i++)
 	{
 		ClfStatus	status = visit(fit, fit->row++, error);
 
 		if (status != CLF_OK)
 			return status;
 	}
-	*done = fit->row == fit->data->training_rows || is_full(fit);
+	*done = fit->row == fit->rows || is_full(fit);
 	return CLF_OK;
 }
 
@@ -255,7 +258,7 @@ select_grams(ClfWideFit *fit, ClfError *error)
 static ClfStatus
 start_building(ClfWideFit *fit, ClfError *error)
 {
-	size_t		n = fit->data->training_rows;
+	size_t		n = fit->rows;
 
 	fit->sparse.start = clf_mem_alloc_zero(fit->mem, n + 1, sizeof *fit->sparse.start);
 	fit->class_of = clf_mem_alloc(fit->mem, n, sizeof *fit->class_of);
@@ -303,7 +306,7 @@ start_solving(ClfWideFit *fit, ClfError *error)
 	fit->stage = CLF_WIDE_SOLVE;
 	return clf_logistic_init(&fit->solver, fit->mem, fit->kernels, &fit->sparse,
 							 fit->class_of, fit->wide.F, fit->wide.C,
-							 (float) config->wide_c, fit->class_weight,
+							 fit->cost, fit->class_weight,
 							 (uint64_t) config->seed, error);
 }
 
@@ -380,6 +383,15 @@ take_weights(ClfWideFit *fit)
 	memcpy(wide->bias, fit->solver.bias, wide->C * sizeof(float));
 	free_problem(fit);
 	fit->stage = CLF_WIDE_FINISHED;
+}
+
+ClfStatus
+clf_widefit_restart(ClfWideFit *fit, size_t rows, ClfError *error)
+{
+	free_problem(fit);
+	fit->rows = rows;
+	fit->pruned = true;			/* these n-grams it shall be */
+	return start_building(fit, error);
 }
 
 ClfStatus

@@ -26,8 +26,10 @@ typedef struct ClfWideFit
 	const ClfKernels *kernels;
 	ClfDataset *data;
 	const float *class_weight;
+	float		cost;			/* of the regression */
 	size_t		memory;			/* bytes that the fit may take, roughly */
 	ClfWideStage stage;
+	size_t		rows;			/* of data, from the first, that are learned from */
 	size_t		row;			/* where a stage is */
 	ClfGrams	grams;
 
@@ -57,8 +59,11 @@ typedef struct ClfWideFit
  */
 extern void clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
 							 ClfDataset *data, const float *class_weight,
-							 size_t memory);
+							 bool char_ngrams, float cost, size_t memory);
 extern void clf_widefit_free(ClfWideFit *fit);
+
+/* Begin the regression anew, with the same n-grams, on so many rows of data. */
+extern ClfStatus clf_widefit_restart(ClfWideFit *fit, size_t rows, ClfError *error);
 
 /* Do one item of work; fit->stage tells when it is finished. */
 extern ClfStatus clf_widefit_advance(ClfWideFit *fit, ClfError *error);

@@ -17,7 +17,7 @@ my $node = start_node('main');
 
 # long enough that reading the rows takes a while, and more than fits the memory
 create_rows($node, rows => 30000, words => 40);
-my $train = q{SET textclf.training_memory = '4MB'; }
+my $train = q{SET textclf.training_memory = '16MB'; }
   . q{SELECT model FROM textclf_train('rows', 'doc', 'label', 'victim', }
   . q{'{"epochs": 100000, "units": 16, "embedding_dim": 16, "early_stopping": 0}');};
 

@@ -30,7 +30,7 @@ sub temporary_files
 
 $node->safe_psql('postgres', train('256MB', 'roomy'));
 is(temporary_files(), 0, 'with much memory no temporary file is written');
-$node->safe_psql('postgres', train('2MB', 'tight'));
+$node->safe_psql('postgres', train('8MB', 'tight'));
 cmp_ok(temporary_files(), '>', 0, 'with little memory one is');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', 'and is gone afterwards');
 
@@ -41,7 +41,7 @@ is( $node->safe_psql('postgres', sprintf($answers, 'tight')),
 	'both models give the same probabilities to the last bit');
 
 like(
-	sqlstate($node, 'postgres', q{SET temp_file_limit = '100kB'; } . train('2MB', 'limited')),
+	sqlstate($node, 'postgres', q{SET temp_file_limit = '100kB'; } . train('8MB', 'limited')),
 	qr/^53400:/, 'temp_file_limit holds');
 is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_ls_tmpdir()'), '0', 'and leaves no file');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM textclf_models WHERE name = 'limited'}),

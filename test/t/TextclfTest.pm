@@ -47,14 +47,14 @@ sub create_rows
 	return;
 }
 
-# The SQLSTATE and message with which a statement fails, or ''.
+# The SQLSTATE, message and detail with which a statement fails, or ''.
 sub sqlstate
 {
 	my ($node, $database, $sql) = @_;
 	my ($status, $stdout, $stderr) =
 	  $node->psql($database, $sql, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
 
-	return $stderr =~ /^psql:\S+ ERROR:  (.*)/m ? $1 : '';
+	return $stderr =~ /^psql:\S+ ERROR:  (.*)/ms ? $1 : '';
 }
 
 # True as soon as the condition is, false if it is not within so many seconds.

@@ -78,6 +78,7 @@ CREATE FUNCTION textclf_train(
 	OUT model text, OUT version int, OUT deployed boolean,
 	OUT rows bigint, OUT skipped bigint, OUT classes int, OUT epochs int,
 	OUT accuracy double precision, OUT macro_f1 double precision,
+	OUT deep_accuracy double precision, OUT wide_accuracy double precision,
 	OUT seconds double precision)
 RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
@@ -208,6 +209,9 @@ SELECT m.name,
 	(v.info ->> 'rows')::bigint AS rows,
 	(v.info ->> 'accuracy')::double precision AS accuracy,
 	(v.info ->> 'macro_f1')::double precision AS macro_f1,
+	(v.info ->> 'deep_accuracy')::double precision AS deep_accuracy,
+	(v.info ->> 'wide_accuracy')::double precision AS wide_accuracy,
+	(v.info ->> 'calibration_error')::double precision AS calibration_error,
 	(v.info ->> 'parameters')::bigint AS parameters,
 	octet_length(v.bytes)::bigint AS bytes,
 	v.info -> 'options' AS options
@@ -232,6 +236,9 @@ COMMENT ON COLUMN textclf_models.classes IS 'number of labels that it tells apar
 COMMENT ON COLUMN textclf_models.rows IS 'rows that it learned from or was judged on';
 COMMENT ON COLUMN textclf_models.accuracy IS 'share of the validation rows that it got right';
 COMMENT ON COLUMN textclf_models.macro_f1 IS 'mean F1 of the labels on the validation rows';
+COMMENT ON COLUMN textclf_models.deep_accuracy IS 'accuracy of the network alone; null if the model has none';
+COMMENT ON COLUMN textclf_models.wide_accuracy IS 'accuracy of the n-grams alone; null if the model has none';
+COMMENT ON COLUMN textclf_models.calibration_error IS 'how far probabilities are from the share that is right, on average';
 COMMENT ON COLUMN textclf_models.parameters IS 'number of weights';
 COMMENT ON COLUMN textclf_models.bytes IS 'size in the database';
 COMMENT ON COLUMN textclf_models.options IS 'what it was trained with, defaults resolved';

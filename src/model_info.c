@@ -56,6 +56,9 @@ static const Field info_fields[] = {
 	FIELD(best_epoch, FIELD_COUNT, ModelInfo),
 	FIELD(accuracy, FIELD_REAL, ModelInfo),
 	FIELD(macro_f1, FIELD_REAL, ModelInfo),
+	FIELD(deep_accuracy, FIELD_REAL, ModelInfo),
+	FIELD(wide_accuracy, FIELD_REAL, ModelInfo),
+	FIELD(calibration_error, FIELD_REAL, ModelInfo),
 	FIELD(seconds, FIELD_REAL, ModelInfo)
 };
 

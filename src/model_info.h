@@ -30,6 +30,9 @@ typedef struct ModelInfo
 	int64		best_epoch;
 	double		accuracy;		/* on the validation rows */
 	double		macro_f1;
+	double		deep_accuracy;	/* of the network alone */
+	double		wide_accuracy;	/* of the n-grams alone */
+	double		calibration_error;
 	double		seconds;
 	int			history_length;
 	ClfEpoch   *history;

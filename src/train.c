@@ -203,7 +203,7 @@ report_progress(TrainJob *job, const ClfProgress *progress)
 
 	if (progress->epoch_ended)
 	{
-		if (progress->phase != CLF_PHASE_DONE)
+		if (progress->phase == CLF_PHASE_TRAIN)
 			epoch--;			/* the next one is under way */
 		done = epoch;
 		figures = progress->last_epoch;
@@ -226,17 +226,26 @@ report_progress(TrainJob *job, const ClfProgress *progress)
 					(progress->epochs - done) * elapsed / done)));
 }
 
-/* Refuse a model that could not be stored, before it is trained. */
+/*
+ * Refuse a model that could not be stored, before its network is trained.  A
+ * weight takes 4 bytes in the network and 2 in the linear branch; how many are
+ * in which is not told, so this is the least that they take.  What they take in
+ * fact is checked when the model is encoded.
+ */
 static void
 check_model_size(const TrainJob *job)
 {
-	Size		bytes = clf_trainer_parameters(job->trainer) * sizeof(float);
+	int32		architecture = job->request->options.config.architecture;
+	bool		has_wide = architecture == CLF_ARCH_HYBRID ||
+		architecture == CLF_ARCH_LINEAR;
+	Size		bytes = clf_trainer_parameters(job->trainer) *
+		(has_wide ? sizeof(uint16) : sizeof(float));
 
 	if (bytes > GucKilobytes(textclf_max_model_size))
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("model would be too large"),
-				 errdetail("Its weights would take %zu kB; textclf.max_model_size is %d kB.",
+				 errdetail("Its weights would take at least %zu kB; textclf.max_model_size is %d kB.",
 						   bytes / 1024 + 1, textclf_max_model_size),
 				 errhint("Ask for a smaller model with the options num_words, embedding_dim or units, or raise textclf.max_model_size.")));
 }
@@ -257,12 +266,30 @@ learn(TrainJob *job)
 		EngineHostCheck(job->host,
 						clf_trainer_step(job->trainer, &progress, &error),
 						&error);
-		if (!sized)
+		if (!sized && progress.phase != CLF_PHASE_PREPARE)
+		{
 			check_model_size(job);
-		sized = true;
+			sized = true;
+		}
 		if (textclf_progress && progress.phase != CLF_PHASE_PREPARE)
 			report_progress(job, &progress);
 	}
+}
+
+/* Tell how good the model is and, if it has two branches, each of them. */
+static void
+report_accuracy(const ClfSummary *summary)
+{
+	if (isnan(summary->accuracy))
+		return;
+	if (isnan(summary->deep_accuracy) || isnan(summary->wide_accuracy))
+		ereport(NOTICE,
+				(errmsg("validation accuracy: %.3f", summary->accuracy)));
+	else
+		ereport(NOTICE,
+				(errmsg("validation accuracy: network %.3f, n-grams %.3f, together %.3f",
+						summary->deep_accuracy, summary->wide_accuracy,
+						summary->accuracy)));
 }
 
 /* Warn if the rows are so few that the figures mean little. */
@@ -311,6 +338,9 @@ describe_training(const TrainJob *job, const TrainResult *result, ModelInfo *inf
 	info->best_epoch = summary->best_epoch;
 	info->accuracy = summary->accuracy;
 	info->macro_f1 = summary->macro_f1;
+	info->deep_accuracy = summary->deep_accuracy;
+	info->wide_accuracy = summary->wide_accuracy;
+	info->calibration_error = summary->calibration_error;
 	info->seconds = result->seconds;
 	info->history = unconstify(ClfEpoch *, summary->history);
 	info->history_length = summary->epochs;
@@ -421,6 +451,8 @@ train(const TrainRequest *request, TrainResult *result, int64 *skipped)
 					&error);
 	result->seconds = clock_seconds(&job) - job.started;
 	*skipped = job.skipped;
+	if (textclf_progress)
+		report_accuracy(&result->summary);
 	warn_of_few_rows(request, result);
 	publish(&job, result);
 
@@ -457,8 +489,8 @@ textclf_train(PG_FUNCTION_ARGS)
 	TrainRequest request;
 	TrainResult result;
 	TupleDesc	descriptor;
-	Datum		values[10];
-	bool		nulls[10] = {false};
+	Datum		values[12];
+	bool		nulls[12] = {false};
 	int64		skipped;
 
 	PreventCommandIfReadOnly("textclf_train()");
@@ -477,7 +509,9 @@ textclf_train(PG_FUNCTION_ARGS)
 	values[6] = Int32GetDatum(result.summary.epochs);
 	values[7] = figure(result.summary.accuracy, &nulls[7]);
 	values[8] = figure(result.summary.macro_f1, &nulls[8]);
-	values[9] = Float8GetDatum(result.seconds);
+	values[9] = figure(result.summary.deep_accuracy, &nulls[9]);
+	values[10] = figure(result.summary.wide_accuracy, &nulls[10]);
+	values[11] = Float8GetDatum(result.seconds);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

@@ -66,7 +66,7 @@ INSERT INTO lies (pattern, replacement) VALUES
 	('\\"units\\":2', '\\"units\\":0'), ('\\"units\\":2', '\\"units\\":-2'), ('\\"units\\":2', '\\"units\\":4096'),
 	('\\"units\\":2', '\\"units\\":4294967298'), ('\\"units\\":2', '\\"units\\":\\"2\\"'), ('\\"units\\":2', '\\"units\\":1e300'),
 	('\\"units\\":2,', ''), ('\\"units\\":2', '\\"units\\":2,\\"units\\":2'), ('\\"units\\":2', '\\"units\\":2,\\"unknown\\":2'),
-	('\\"layers\\":1', '\\"layers\\":8'), ('\\"layers\\":1', '\\"layers\\":2147483647'), ('\\"architecture\\":\\"bilstm', '\\"architecture\\":\\"gpt'),
+	('\\"layers\\":1', '\\"layers\\":8'), ('\\"layers\\":1', '\\"layers\\":2147483647'), ('\\"architecture\\":\\"hybrid', '\\"architecture\\":\\"gpt'),
 	('\\"bidirectional\\":true', '\\"bidirectional\\":false'), ('\\"maxlen\\":\d+', '\\"maxlen\\":0'), ('\\"maxlen\\":\d+', '\\"maxlen\\":2147483647'),
 	('\\"num_words\\":\d+', '\\"num_words\\":3'),
 	-- tensors: type, shape, place
@@ -81,7 +81,13 @@ INSERT INTO lies (pattern, replacement) VALUES
 	('"labels.offsets":\{"dtype":"U32","shape":\[3\]', '"labels.offsets":{"dtype":"U32","shape":[0]'),
 	('"labels.offsets":\{"dtype":"U32","shape":\[3\]', '"labels.offsets":{"dtype":"U32","shape":[4294967295]'),
 	('"vocabulary.bytes":\{"dtype":"U8","shape":\[\d+\]', '"vocabulary.bytes":{"dtype":"U8","shape":[0]'),
-	('"vocabulary.bytes"', '"labels.bytes"');
+	('"vocabulary.bytes"', '"labels.bytes"'),
+	-- the linear branch: left out, in a model without one, of another type, with other n-grams
+	('"wide.hashes":\{[^}]*\},', ''), ('"wide.kernel":\{[^}]*\},', ''), ('"fusion.scale":\{[^}]*\},', ''),
+	('\\"architecture\\":\\"hybrid', '\\"architecture\\":\\"bilstm'), ('\\"architecture\\":\\"hybrid', '\\"architecture\\":\\"linear'),
+	('"dtype":"F16"', '"dtype":"F32"'), ('("wide.hashes":\{"dtype":"U32","shape":\[)\d+', '\10'),
+	('("wide.hashes":\{"dtype":"U32","shape":\[)\d+', '\14611686018427387904'), ('("wide.idf":\{"dtype":"F32","shape":\[)\d+', '\11'),
+	('("wide.kernel":\{"dtype":"F16","shape":\[)(\d+),2', '\12,\2'), ('("fusion.scale":\{"dtype":"F32","shape":\[)2', '\13');
 SELECT id, left(replacement, 40) AS lie, substr(refusal(file(regexp_replace(header, pattern, replacement), data)), 1, 160) AS refusal
 FROM parts, lies WHERE regexp_replace(header, pattern, replacement) <> header ORDER BY id;
 SELECT id AS not_applicable FROM parts, lies WHERE regexp_replace(header, pattern, replacement) = header;
@@ -100,6 +106,12 @@ SELECT refusal(file(header, overlay(data PLACING '\xff' FROM tensor('labels.byte
 	refusal(file(header, overlay(data PLACING '\xffffffff' FROM tensor('labels.offsets') + 5))) AS second_offset,
 	refusal(file(header, overlay(data PLACING '\x00000000' FROM tensor('labels.offsets') + 9))) AS last_offset,
 	refusal(file(header, overlay(data PLACING '\x00000000' FROM tensor('vocabulary.offsets') + 5))) AS empty_word
+FROM parts;
+SELECT refusal(file(header, overlay(data PLACING '\xffffffff' FROM tensor('wide.hashes') + 1))) AS n_grams_out_of_order,
+	refusal(file(header, overlay(data PLACING '\x0000c07f' FROM tensor('wide.idf') + 1))) AS idf_not_a_number,
+	refusal(file(header, overlay(data PLACING '\x007c' FROM tensor('wide.kernel') + 1))) AS kernel_infinite,
+	refusal(file(header, overlay(data PLACING '\x0000c07f' FROM tensor('wide.bias') + 1))) AS bias_not_a_number,
+	refusal(file(header, overlay(data PLACING '\x0000807f' FROM tensor('fusion.scale') + 1))) AS scale_infinite
 FROM parts;
 -- a file that only its digest gives away
 SELECT refusal(file(header, overlay(data PLACING '\x00000000' FROM tensor('dense.bias') + 1))) FROM parts;

@@ -13,7 +13,7 @@ FROM generate_series(1, 300) i;
 -- name of the model: that of the table
 SELECT model, version, deployed, rows, skipped, classes,
 	epochs BETWEEN 1 AND 20 AS epochs, round(accuracy::numeric, 1) AS accuracy,
-	round(macro_f1::numeric, 1) AS macro_f1, seconds > 0 AS seconds
+	round(macro_f1::numeric, 1) AS macro_f1, deep_accuracy > 0 AS deep, wide_accuracy > 0 AS wide, seconds > 0 AS seconds
 FROM textclf_train('news', 'body', 'topic', options => '{"epochs": 20, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}');
 
 SELECT textclf_predict('news', 'the goal of the match'), textclf_predict('news', 'the price of the share'),
@@ -22,6 +22,7 @@ SELECT textclf_predict('news', 'the goal of the match'), textclf_predict('news',
 -- everything that is remembered
 SELECT name, version, deployed, source, text_column, label_column, classes, rows,
 	round(accuracy::numeric, 1) AS accuracy, parameters > 0 AS parameters, bytes > 1000 AS bytes,
+	deep_accuracy > 0 AS deep, wide_accuracy > 0 AS wide, calibration_error >= 0 AS calibrated,
 	options ->> 'units' AS units, options ->> 'architecture' AS architecture
 FROM textclf_models;
 SELECT count(*) = max(epoch) AS every_epoch, bool_and(loss > 0), bool_and(val_loss > 0),

@@ -15,7 +15,7 @@ FROM docs, (VALUES ('m'), ('copy')) v(m) WHERE doc IS NOT NULL
 GROUP BY doc, label HAVING count(DISTINCT textclf_probability(m, doc, label)) > 1;
 SELECT textclf_export('copy') = textclf_export('m') AS same_bytes, textclf_export('m@1') = textclf_export('m') AS same_version;
 -- with everything that is remembered
-SELECT count(DISTINCT (source, text_column, label_column, classes, rows, accuracy, macro_f1, parameters, bytes, options)) AS kinds FROM textclf_models;
+SELECT count(DISTINCT (source, text_column, label_column, classes, rows, accuracy, macro_f1, deep_accuracy, wide_accuracy, calibration_error, parameters, bytes, options)) AS kinds FROM textclf_models;
 SELECT source, rows, classes FROM textclf_models WHERE name = 'copy';
 SELECT count(*) FROM textclf_history('copy');
 SELECT * FROM textclf_history('copy') EXCEPT SELECT * FROM textclf_history('m');

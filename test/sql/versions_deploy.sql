@@ -26,10 +26,10 @@ SELECT train('docs', 'if_better');
 SELECT textclf_predict('m', 'up');
 -- as good is good enough
 SELECT train('docs', 'if_better');
--- one that has learned nothing does not
+-- one that has learned nothing, a network after one tiny step, does not
 SET client_min_messages = warning;
 SELECT version, deployed FROM textclf_train('docs', 'doc', 'label', 'm',
-	'{"deploy": "if_better", "epochs": 1, "learning_rate": 1e-8, "units": 8, "embedding_dim": 8}');
+	'{"architecture": "bilstm", "deploy": "if_better", "epochs": 1, "learning_rate": 1e-8, "units": 8, "embedding_dim": 8}');
 RESET client_min_messages;
 TABLE versions;
 SELECT textclf_predict('m', 'up');

@@ -7,6 +7,7 @@
 #include <stdarg.h>
 #include <time.h>
 
+#include "half.h"
 #include "tokenizer.h"
 
 /* ---- reporting ---- */
@@ -186,6 +187,14 @@ unit_golden(const UnitGolden *golden, const char *name, const char *matrix)
 
 /* ---- networks ---- */
 
+const char *
+unit_architecture(int architecture)
+{
+	int			count;
+
+	return clf_options(&count)[0].names[architecture];
+}
+
 void
 unit_config(ClfConfig *config)
 {
@@ -205,8 +214,10 @@ unit_config(ClfConfig *config)
 		else
 			memcpy(field, &integer, sizeof integer);
 	}
+	config->architecture = CLF_ARCH_BILSTM;
 	config->num_words = 1000;
 	config->min_count = 1;
+	config->wide_c = 10;
 	config->maxlen = 50;
 	config->embedding_dim = 6;
 	config->units = 5;
@@ -459,6 +470,50 @@ add_string(ClfVocab *vocab, const char *string)
 		give_up(error.message, "unit_random_model");
 }
 
+static int
+compare_hashes(const void *a, const void *b)
+{
+	uint32_t	x = *(const uint32_t *) a;
+	uint32_t	y = *(const uint32_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+/* A linear branch that knows the n-grams of the model's words, one after the other. */
+static void
+add_random_wide(ClfModel *model, ClfRng *rng)
+{
+	ClfWide    *wide = &model->wide;
+	ClfGrams	grams;
+	ClfError	error;
+	size_t		F = 0;
+
+	clf_grams_init(&grams, &model->mem, model->config.char_ngrams);
+	clf_grams_start(&grams);
+	for (uint32_t i = 0; i < model->words.count; i++)
+	{
+		size_t		length;
+		const char *word = clf_vocab_string(&model->words, i, &length);
+
+		if (!clf_grams_add(&grams, word, length))
+			give_up("no memory", "unit_random_model");
+	}
+	qsort(grams.hashes, grams.count, sizeof *grams.hashes, compare_hashes);
+	for (size_t i = 0; i < grams.count; i++)
+		if (F == 0 || grams.hashes[i] != grams.hashes[F - 1])
+			grams.hashes[F++] = grams.hashes[i];
+	if (clf_wide_allocate(wide, &model->mem, F, model->labels.count, &error) != CLF_OK)
+		give_up(error.message, "unit_random_model");
+	memcpy(wide->hashes, grams.hashes, F * sizeof *wide->hashes);
+	for (size_t f = 0; f < F; f++)
+		wide->idf[f] = 1 + 3 * clf_rng_uniform(rng);
+	for (size_t i = 0; i < F * wide->C; i++)
+		wide->kernel[i] = clf_float_from_half(clf_half_from_float(4 * clf_rng_uniform(rng) - 2));
+	for (size_t k = 0; k < wide->C; k++)
+		wide->bias[k] = 2 * clf_rng_uniform(rng) - 1;
+	clf_grams_free(&grams);
+}
+
 ClfModel *
 unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 				  int classes, uint64_t seed)
@@ -496,6 +551,10 @@ unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 		for (size_t k = 0; k < model->table.tensors[i].rows * model->table.tensors[i].columns; k++)
 			tensor[k] = 1.2f * clf_rng_uniform(&rng) - 0.6f;
 	}
+	model->scale[0] = clf_has_deep(config) ? 0.75f : 0;
+	model->scale[1] = clf_has_wide(config) ? 1.3f : 0;
+	if (clf_has_wide(config))
+		add_random_wide(model, &rng);
 	if (clf_model_prepare(model, &error) != CLF_OK)
 		give_up(error.message, "unit_random_model");
 	return model;

@@ -7,6 +7,7 @@
 static UnitMemory memory;
 static unsigned char *bytes;
 static size_t size;
+static int	architecture = CLF_ARCH_BILSTM;	/* of encoded_model */
 
 /* A small model, encoded: bytes and size. */
 static ClfModel *
@@ -19,6 +20,7 @@ encoded_model(void)
 
 	unit_memory_init(&memory);
 	unit_config(&config);
+	config.architecture = architecture;
 	config.embedding_dim = 2;
 	config.units = 2;
 	config.bidirectional = 1;
@@ -57,7 +59,17 @@ round_trip(void)
 	CHECK(clf_model_token(again, 1, &length) == NULL && clf_model_token(again, 12, &length) == NULL &&
 		  clf_model_token(again, -1, &length) == NULL, "a token that is not there");
 	CHECK(memcmp(clf_model_info(again, &length), "{\"note\": \"\xC3\xA9\"}", 14) == 0 && length == 14, "info differs");
-	CHECK(clf_model_parameters(again) == model->table.parameters, "parameters differ");
+	CHECK(clf_model_parameters(again) == model->table.parameters +
+		  (clf_has_wide(&model->config) ? 3 * (int64_t) model->wide.F + 3 : 0), "parameters differ");
+	CHECK(memcmp(again->scale, model->scale, sizeof model->scale) == 0, "the factors differ");
+	CHECK(again->wide.F == model->wide.F && (model->wide.F > 0) == clf_has_wide(&model->config),
+		  "%zu n-grams", again->wide.F);
+	for (size_t f = 0; f < model->wide.F; f++)
+		CHECK(again->wide.hashes[f] == model->wide.hashes[f] && again->wide.idf[f] == model->wide.idf[f] &&
+			  memcmp(again->wide.kernel + 3 * f, model->wide.kernel + 3 * f, 3 * sizeof(float)) == 0,
+			  "n-gram %zu differs", f);
+	CHECK(model->wide.F == 0 || memcmp(again->wide.bias, model->wide.bias, 3 * sizeof(float)) == 0,
+		  "the bias differs");
 	CHECK(clf_model_encode(again, &memory.allocator, &second, &second_size, &error) == CLF_OK, "cannot encode");
 	CHECK(second_size == size && memcmp(second, bytes, size) == 0, "the bytes differ");
 	memory.allocator.free(memory.allocator.context, second);

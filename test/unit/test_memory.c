@@ -98,6 +98,8 @@ train(ClfError *error)
 	return status;
 }
 
+static int	architecture;
+
 static void
 model_calls(void)
 {
@@ -105,6 +107,8 @@ model_calls(void)
 
 	unit_memory_init(&memory);
 	unit_config(&config);
+	config.architecture = architecture;
+	config.char_ngrams = 1;
 	config.embedding_dim = 3;
 	config.bidirectional = 1;
 	config.layers = 2;
@@ -131,7 +135,10 @@ static void
 training(void)
 {
 	unit_quick_config(&config);
+	config.architecture = architecture;
 	config.epochs = 2;
+	if (architecture == CLF_ARCH_HYBRID || architecture == CLF_ARCH_LINEAR)
+		config.char_ngrams = -1;	/* both are tried, the better one is kept */
 	check_training();
 }
 
@@ -165,9 +172,12 @@ training_as_keras(void)
 static void
 abandoned_training(void)
 {
+	bool		done = false;
+
 	unit_quick_config(&config);
+	config.architecture = architecture;
 	config.epochs = 2;
-	for (int steps = 0; steps < 120; steps++)
+	for (int steps = 0; steps < 120 && !done; steps++)
 	{
 		ClfTrainer *trainer;
 		ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
@@ -187,19 +197,33 @@ abandoned_training(void)
 		}
 		for (int i = 0; i < steps && progress.phase != CLF_PHASE_DONE; i++)
 			CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		done = progress.phase == CLF_PHASE_DONE;
 		clf_trainer_free(trainer);
 		unit_host_free(&host);
 		CHECK(host.memory.blocks == 0, "%zu blocks are kept after %d steps", host.memory.blocks, steps);
 	}
 }
 
+/* Run a test once for each architecture. */
+static void
+for_architectures(const char *what, void (*test) (void))
+{
+	for (architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+	{
+		char		name[64];
+
+		snprintf(name, sizeof name, "%s, %s", what, unit_architecture(architecture));
+		unit_run(name, test);
+	}
+}
+
 int
 main(void)
 {
-	RUN(model_calls);
-	RUN(training);
+	for_architectures("model_calls", model_calls);
+	for_architectures("training", training);
 	RUN(training_with_everything);
 	RUN(training_as_keras);
-	RUN(abandoned_training);
+	for_architectures("abandoned_training", abandoned_training);
 	return UNIT_RESULT();
 }

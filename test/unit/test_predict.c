@@ -24,9 +24,9 @@ static const char *const texts[] = {
 
 #define TEXTS (sizeof texts / sizeof texts[0])
 
-/* Probabilities by the network of training, for one sequence of ids. */
+/* Scores by the network of training, for one sequence of ids. */
 static bool
-reference(const ClfModel *model, const uint32_t *ids, int T, float *probability)
+deep_scores(const ClfModel *model, const uint32_t *ids, int T, float *z)
 {
 	UnitMemory	memory;
 	ClfMem		mem;
@@ -45,10 +45,71 @@ reference(const ClfModel *model, const uint32_t *ids, int T, float *probability)
 	clf_network_start(&network, model->weights, shard, NULL, 0, NULL);
 	while (!clf_network_advance(&network))
 		;
-	memcpy(probability, network.probability, model->labels.count * sizeof(float));
+	memcpy(z, network.d_logits, model->labels.count * sizeof(float));
 	clf_network_free(&network);
 	unit_shard_free(shard);
 	return memory.blocks == 0;
+}
+
+/* Scores by the linear branch, with another way to count and to search. */
+static void
+wide_scores(const ClfModel *model, const ClfToken *tokens, size_t count, double *z)
+{
+	const ClfWide *wide = &model->wide;
+	UnitMemory	memory;
+	ClfMem		mem;
+	ClfGrams	grams;
+	double		square = 0;
+	double		sum[8] = {0};
+
+	unit_memory_init(&memory);
+	clf_mem_init(&mem, &memory.allocator);
+	clf_grams_init(&grams, &mem, model->config.char_ngrams);
+	clf_grams_start(&grams);
+	for (size_t i = 0; i < count; i++)
+		CHECK(clf_grams_add(&grams, tokens[i].text, tokens[i].length), "no memory");
+	for (size_t f = 0; f < wide->F; f++)
+	{
+		int			times = 0;
+		double		value;
+
+		for (size_t i = 0; i < grams.count; i++)
+			times += grams.hashes[i] == wide->hashes[f];
+		if (times == 0)
+			continue;
+		value = (1 + log(times)) * wide->idf[f];
+		square += value * value;
+		for (size_t k = 0; k < wide->C; k++)
+			sum[k] += value * wide->kernel[f * wide->C + k];
+	}
+	for (size_t k = 0; k < wide->C; k++)
+		z[k] = wide->bias[k] + (square > 0 ? sum[k] / sqrt(square) : 0);
+	clf_grams_free(&grams);
+}
+
+/* Probabilities of a text's tokens by both branches. */
+static bool
+reference(const ClfModel *model, const ClfToken *tokens, size_t count, double *probability)
+{
+	int			C = clf_model_classes(model);
+	float		deep[8] = {0};
+	double		wide[8] = {0};
+	double		sum = 0;
+	uint32_t	ids[64];
+	size_t		T = 0;
+
+	for (; T < count && T < (size_t) model->config.maxlen; T++)
+		ids[T] = (uint32_t) tokens[T].id;
+	T = clf_pad(&model->config, ids, T);
+	if (clf_has_deep(&model->config) && !deep_scores(model, ids, (int) T, deep))
+		return false;
+	if (clf_has_wide(&model->config))
+		wide_scores(model, tokens, count, wide);
+	for (int k = 0; k < C; k++)
+		sum += probability[k] = exp((double) model->scale[0] * deep[k] + model->scale[1] * wide[k]);
+	for (int k = 0; k < C; k++)
+		probability[k] /= sum;
+	return true;
 }
 
 static void
@@ -57,8 +118,7 @@ compare_text(const ClfModel *model, ClfScratch *scratch, const char *text)
 	int			C = clf_model_classes(model);
 	float		probability[8];
 	float		again[8];
-	float		expected[8];
-	uint32_t	ids[64];
+	double		expected[8];
 	const ClfToken *tokens;
 	size_t		count;
 	ClfError	error;
@@ -68,11 +128,8 @@ compare_text(const ClfModel *model, ClfScratch *scratch, const char *text)
 		  "%s", error.message);
 	CHECK(clf_tokens(model, scratch, text, strlen(text), &tokens, &count, &error) == CLF_OK,
 		  "%s", error.message);
-	CHECK(count <= (size_t) model->config.maxlen, "more than maxlen tokens");
-	for (size_t i = 0; i < count; i++)
-		ids[i] = (uint32_t) tokens[i].id;
-	count = clf_pad(&model->config, ids, count);
-	CHECK(reference(model, ids, (int) count, expected), "no reference");
+	CHECK(count <= clf_encode_limit(&model->config), "more tokens than are looked at");
+	CHECK(reference(model, tokens, count, expected), "no reference");
 	for (int k = 0; k < C; k++)
 	{
 		worst = fmax(worst, fabs(probability[k] - expected[k]));
@@ -110,8 +167,8 @@ all_architectures(void)
 {
 	static const int units[] = {1, 5, 16, 17, 40};
 
-	for (int architecture_id = 0; architecture_id < 2; architecture_id++)
-		for (int layers = 1; layers <= 3; layers++)
+	for (int id = 0; id < UNIT_ARCHITECTURES; id++)
+		for (int layers = 1; layers <= (id == CLF_ARCH_LINEAR ? 1 : 3); layers++)
 			for (int bidirectional = 0; bidirectional <= 1; bidirectional++)
 				for (int pooling = 0; pooling < 3; pooling++)
 					for (int u = 0; u < 5; u++)
@@ -119,16 +176,17 @@ all_architectures(void)
 						char		name[128];
 
 						unit_config(&config);
-						config.architecture = architecture_id;
-						config.tokenizer = architecture_id;
+						config.architecture = id;
+						config.tokenizer = id == CLF_ARCH_LSTM ? CLF_TOKENIZER_KERAS : CLF_TOKENIZER_UNICODE;
 						config.maxlen = 14;
 						config.layers = layers;
 						config.bidirectional = bidirectional;
 						config.pooling = pooling;
 						config.units = units[u];
 						config.embedding_dim = u == 2 ? 16 : 7;
+						config.char_ngrams = u % 2;
 						snprintf(name, sizeof name, "predict_%s_%d_%s_pooling%d_units%d",
-								 architecture_id ? "lstm" : "bilstm", layers,
+								 unit_architecture(id), layers,
 								 bidirectional ? "both" : "forward", pooling, units[u]);
 						unit_run(name, architecture);
 					}
@@ -197,9 +255,9 @@ best_of_equals_is_the_first(void)
 	CHECK(clf_best(equal, 4) == 0 && clf_best(last, 3) == 2, "not the best");
 }
 
-/* A long text costs time, not memory, and only maxlen tokens count. */
+/* A long text costs time, not memory, and only its first tokens count. */
 static void
-long_text(void)
+check_long_text(int architecture_id, size_t tokens)
 {
 	UnitMemory	memory;
 	ClfModel   *model;
@@ -212,20 +270,31 @@ long_text(void)
 	size_t		before;
 
 	for (size_t i = 0; i < length; i++)
-		text[i] = "apple cloud "[i % 12];
+		text[i] = i < 6 * tokens ? "apple cloud "[i % 12] : "ember "[i % 6];
 	unit_memory_init(&memory);
 	unit_config(&config);
+	config.architecture = architecture_id;
 	model = unit_random_model(&memory.allocator, &config, 2, 3);
 	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
-	CHECK(clf_predict(model, scratch, text, 12 * 25, part, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_predict(model, scratch, text, 6 * tokens, part, &error) == CLF_OK, "%s", error.message);
 	before = memory.peak;
 	CHECK(clf_predict(model, scratch, text, length, whole, &error) == CLF_OK, "%s", error.message);
 	CHECK(memory.peak == before, "memory grows with the text");
-	CHECK(memcmp(whole, part, sizeof whole) == 0, "tokens after maxlen count");
+	CHECK(memcmp(whole, part, sizeof whole) == 0, "tokens after the limit count");
+	CHECK(clf_predict(model, scratch, text, 6 * (tokens - 1), part, &error) == CLF_OK, "%s", error.message);
+	CHECK(memcmp(whole, part, sizeof whole) != 0, "the last token before the limit does not count");
 	CHECK(clf_scratch_memory(scratch) + clf_model_memory(model) == memory.bytes, "memory is not what it says");
 	clf_scratch_free(scratch);
 	clf_model_free(model);
 	free(text);
+}
+
+static void
+long_text(void)
+{
+	check_long_text(CLF_ARCH_BILSTM, 50);
+	check_long_text(CLF_ARCH_LINEAR, CLF_WIDE_TOKENS);
+	check_long_text(CLF_ARCH_HYBRID, CLF_WIDE_TOKENS);
 }
 
 /* ---- Keras ---- */

@@ -120,12 +120,17 @@ check_learns(const ClfConfig *config)
 }
 
 static void
-learns_by_default(void)
+learns_with_every_architecture(void)
 {
-	ClfConfig	config;
+	for (int architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+	{
+		ClfConfig	config;
 
-	unit_quick_config(&config);
-	check_learns(&config);
+		unit_quick_config(&config);
+		config.architecture = architecture;
+		config.epochs = architecture == CLF_ARCH_LSTM ? 20 : 8;
+		check_learns(&config);
+	}
 }
 
 static void
@@ -202,18 +207,27 @@ learns_as_keras_stack(void)
 static void
 automatic_values_are_replaced(void)
 {
-	UnitHost	host;
-	ClfConfig	config;
-	ClfModel   *model;
-	ClfError	error;
+	/* few rows have no validation, more choose their n-grams by it */
+	for (int rows = 40; rows <= 80; rows += 40)
+		for (int architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+		{
+			UnitHost	host;
+			ClfConfig	config;
+			ClfModel   *model;
+			ClfError	error;
 
-	unit_host_init(&host);
-	clf_config_init(&config);
-	CHECK(unit_train(&host, &config, 40, 0, 1, 2, &model, NULL, &error) == CLF_OK, "%s", error.message);
-	CHECK(clf_config_valid(clf_model_config(model), false), "auto is left in the model");
-	clf_model_free(model);
-	unit_host_free(&host);
-	CHECK(host.memory.blocks == 0, "memory is kept");
+			unit_host_init(&host);
+			clf_config_init(&config);
+			CHECK(config.architecture == CLF_ARCH_HYBRID, "the default is architecture %d", config.architecture);
+			config.architecture = architecture;
+			config.epochs = 2;
+			config.units = 8;
+			CHECK(unit_train(&host, &config, rows, 0, 1, 2, &model, NULL, &error) == CLF_OK, "%s", error.message);
+			CHECK(clf_config_valid(clf_model_config(model), false), "auto is left in the model");
+			clf_model_free(model);
+			unit_host_free(&host);
+			CHECK(host.memory.blocks == 0, "memory is kept");
+		}
 }
 
 /* ---- the same rows and seed give the same model ---- */
@@ -221,47 +235,58 @@ automatic_values_are_replaced(void)
 static void
 same_seed_same_bytes(void)
 {
-	ClfConfig	config;
-	size_t		size[3];
-	char	   *bytes[3];
+	for (int architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+	{
+		ClfConfig	config;
+		size_t		size[3];
+		char	   *bytes[3];
 
-	unit_quick_config(&config);
-	config.dropout = 0.3;
-	config.epochs = 3;
-	bytes[0] = bytes_of_training(&config, 0, 1, &size[0]);
-	bytes[1] = bytes_of_training(&config, 0, 1, &size[1]);
-	config.seed++;
-	bytes[2] = bytes_of_training(&config, 0, 1, &size[2]);
-	CHECK(bytes[0] && bytes[1] && bytes[2], "a training fails");
-	CHECK(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0, "the same seed gives another model");
-	CHECK(size[0] != size[2] || memcmp(bytes[0], bytes[2], size[0]) != 0, "another seed gives the same model");
-	for (int i = 0; i < 3; i++)
-		free(bytes[i]);
+		unit_quick_config(&config);
+		config.architecture = architecture;
+		config.char_ngrams = -1;
+		config.wide_c = -1;
+		config.dropout = 0.3;
+		config.epochs = 3;
+		bytes[0] = bytes_of_training(&config, 0, 1, &size[0]);
+		bytes[1] = bytes_of_training(&config, 0, 1, &size[1]);
+		config.seed++;
+		bytes[2] = bytes_of_training(&config, 0, 1, &size[2]);
+		CHECK(bytes[0] && bytes[1] && bytes[2], "a training fails");
+		CHECK(size[0] == size[1] && memcmp(bytes[0], bytes[1], size[0]) == 0,
+			  "%s: the same seed gives another model", unit_architecture(architecture));
+		CHECK(size[0] != size[2] || memcmp(bytes[0], bytes[2], size[0]) != 0,
+			  "%s: another seed gives the same model", unit_architecture(architecture));
+		for (int i = 0; i < 3; i++)
+			free(bytes[i]);
+	}
 }
 
 static void
 order_of_rows_does_not_matter(void)
 {
 	static const int strides[] = {1, 7, 199, 33};
-	ClfConfig	config;
 	size_t		size[4];
 	char	   *bytes[4];
 
-	unit_quick_config(&config);
-	config.epochs = 2;
-	for (int mode = 0; mode < 2; mode++)
-	{
-		config.validation_mode = mode;
-		for (int i = 0; i < 4; i++)
+	for (int architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+		for (int mode = 0; mode < 2; mode++)
 		{
-			bytes[i] = bytes_of_training(&config, i * 11, strides[i], &size[i]);
-			CHECK(bytes[i] != NULL, "a training fails");
-			CHECK(size[i] == size[0] && memcmp(bytes[i], bytes[0], size[0]) == 0,
-				  "order %d gives another model", i);
+			ClfConfig	config;
+
+			unit_quick_config(&config);
+			config.architecture = architecture;
+			config.epochs = 2;
+			config.validation_mode = mode;
+			for (int i = 0; i < 4; i++)
+			{
+				bytes[i] = bytes_of_training(&config, i * 11, strides[i], &size[i]);
+				CHECK(bytes[i] != NULL, "a training fails");
+				CHECK(size[i] == size[0] && memcmp(bytes[i], bytes[0], size[0]) == 0,
+					  "%s: order %d gives another model", unit_architecture(architecture), i);
+			}
+			for (int i = 0; i < 4; i++)
+				free(bytes[i]);
 		}
-		for (int i = 0; i < 4; i++)
-			free(bytes[i]);
-	}
 }
 
 /* ---- validation and stopping ---- */
@@ -507,9 +532,98 @@ max_seconds_ends_it(void)
 	unit_host_free(&host);
 }
 
+/* A finished training, and what was asked of it. */
+typedef struct Finished
+{
+	UnitHost	host;
+	ClfTrainer *trainer;
+	ClfModel   *model;
+	ClfSummary	summary;
+} Finished;
+
+/* Train on texts with labels "y", "x", "y", ... and finish; false on failure. */
+static bool
+finish_training(Finished *finished, const ClfConfig *config, const char *const *texts, int count)
+{
+	ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
+	ClfError	error;
+	ClfStatus	status;
+
+	unit_host_init(&finished->host);
+	status = clf_trainer_new(config, &finished->host.host, &finished->trainer, &error);
+	for (int i = 0; i < count && status == CLF_OK; i++)
+		status = clf_trainer_add(finished->trainer, texts[i], strlen(texts[i]), i % 2 ? "x" : "y", 1, &error);
+	while (status == CLF_OK && progress.phase != CLF_PHASE_DONE)
+		status = clf_trainer_step(finished->trainer, &progress, &error);
+	if (status == CLF_OK)
+		status = clf_trainer_finish(finished->trainer, &finished->model, &finished->summary, &error);
+	if (status != CLF_OK)
+		unit_fail(__FILE__, __LINE__, "%s %s", error.message, error.detail);
+	return status == CLF_OK;
+}
+
+static void
+free_finished(Finished *finished)
+{
+	clf_model_free(finished->model);
+	clf_trainer_free(finished->trainer);
+	unit_host_free(&finished->host);
+	CHECK(finished->host.memory.blocks == 0, "memory is kept");
+}
+
+/* What predictions on the validation rows come to. */
+typedef struct Judged
+{
+	double		loss;
+	double		accuracy;
+	double		calibration_error;
+} Judged;
+
+static Judged
+judge(const Finished *finished, const char *const *texts, int count)
+{
+	enum
+	{
+		BINS = 15
+	};
+	UnitMemory	memory;
+	ClfScratch *scratch;
+	ClfError	error;
+	Judged		judged = {0, 0, 0};
+	double		certainty[BINS] = {0};
+	double		right[BINS] = {0};
+	double		n = (double) finished->summary.validation_rows;
+
+	unit_memory_init(&memory);
+	if (clf_scratch_new(finished->model, &memory.allocator, &scratch, &error) != CLF_OK)
+		return (Judged) {NAN, NAN, NAN};
+	for (int i = 0; i < count; i++)
+	{
+		float		probability[2] = {NAN, NAN};
+		int			actual = i % 2 ? 0 : 1;
+		int			said;
+		int			bin;
+
+		if (!clf_trainer_is_validation(finished->trainer, (uint64_t) i))
+			continue;
+		(void) clf_predict(finished->model, scratch, texts[i], strlen(texts[i]), probability, &error);
+		said = clf_best(probability, 2);
+		bin = (int) fmin(BINS - 1, floor(BINS * (double) probability[said]));
+		certainty[bin] += probability[said];
+		right[bin] += said == actual;
+		judged.accuracy += (said == actual) / n;
+		judged.loss -= log(probability[actual]) / n;
+	}
+	for (int bin = 0; bin < BINS; bin++)
+		judged.calibration_error += fabs(certainty[bin] - right[bin]) / n;
+	clf_scratch_free(scratch);
+	return judged;
+}
+
 /*
  * Validation rows of very different lengths, more than are sorted by length at
- * a time: the figures are those that the model's predictions give.
+ * a time: the figures are those that the model's predictions give.  The loss
+ * of an epoch is that of the network before its scores are scaled.
  */
 static void
 validation_figures_are_those_of_the_model(void)
@@ -519,21 +633,14 @@ validation_figures_are_those_of_the_model(void)
 		COUNT = 330, LONG = 1900
 	};
 	static char texts[COUNT][LONG * 2 + 40];
+	const char *pointers[COUNT];
 
 	for (int every = 9; every <= 12; every++)	/* one in so many is long */
 	{
-		UnitHost	host;
 		ClfConfig	config;
-		ClfTrainer *trainer;
-		ClfProgress progress;
-		ClfModel   *model;
-		ClfSummary	summary;
-		ClfScratch *scratch;
-		ClfError	error;
-		double		loss = 0;
-		int			correct = 0;
+		Finished	finished;
+		Judged		judged;
 
-		unit_host_init(&host);
 		unit_quick_config(&config);
 		config.embedding_dim = 2;
 		config.units = 2;
@@ -542,7 +649,6 @@ validation_figures_are_those_of_the_model(void)
 		config.batch_size = 3;
 		config.epochs = 1;
 		config.validation_split = 0.5;
-		CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
 		for (int i = 0; i < COUNT; i++)
 		{
 			int			n = sprintf(texts[i], "n%d ", i);
@@ -550,35 +656,125 @@ validation_figures_are_those_of_the_model(void)
 
 			for (int w = 0; w < words; w++)
 				n += sprintf(texts[i] + n, "%c ", 'a' + (w + i) % 7);
-			CHECK(clf_trainer_add(trainer, texts[i], (size_t) n, i % 2 ? "x" : "y", 1, &error) == CLF_OK,
-				  "%s", error.message);
+			pointers[i] = texts[i];
 		}
-		do
-			CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
-		while (progress.phase != CLF_PHASE_DONE);
-		CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
-		CHECK(clf_scratch_new(model, &host.memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
-		for (int i = 0; i < COUNT; i++)
-		{
-			float		probability[2];
-			int			actual = i % 2 ? 0 : 1;
+		if (!finish_training(&finished, &config, pointers, COUNT))
+			return;
+		judged = judge(&finished, pointers, COUNT);
+		CHECK(fabs(judged.accuracy - finished.summary.accuracy) < 0.02,
+			  "accuracy %g, by prediction %g", finished.summary.accuracy, judged.accuracy);
+		finished.model->scale[0] = 1;
+		judged = judge(&finished, pointers, COUNT);
+		CHECK(fabs(judged.loss - finished.summary.history[0].val_loss) < 1e-4,
+			  "loss %g, by prediction %g", finished.summary.history[0].val_loss, judged.loss);
+		free_finished(&finished);
+	}
+}
 
-			if (!clf_trainer_is_validation(trainer, (uint64_t) i))
-				continue;
-			CHECK(clf_predict(model, scratch, texts[i], strlen(texts[i]), probability, &error) == CLF_OK,
-				  "%s", error.message);
-			correct += clf_best(probability, 2) == actual;
-			loss -= log(probability[actual]);
+#define PAIRED_ROWS 240
+
+/* Texts whose words say the label, though not always. */
+static const char *const *
+doubtful_texts(void)
+{
+	static char texts[PAIRED_ROWS][64];
+	static const char *pointers[PAIRED_ROWS];
+
+	for (int i = 0; i < PAIRED_ROWS; i++)
+	{
+		bool		lies = ((unsigned) i * 2654435761u >> 16) % 5 == 0;
+		bool		north = (i % 2 == 0) != lies;
+
+		snprintf(texts[i], sizeof texts[i], "%s word%d by word%d", i % 7 % 3 ? (north ? "north" : "south") : "",
+				 i % 13, i * 7 % 17);
+		pointers[i] = texts[i];
+	}
+	return pointers;
+}
+
+/* The best epoch's figure of the network alone. */
+static double
+best_accuracy(const ClfSummary *summary)
+{
+	return summary->history[summary->best_epoch - 1].val_accuracy;
+}
+
+/* Without a linear branch predictions repeat what the summary says. */
+static void
+summary_of_a_network(void)
+{
+	const char *const *texts = doubtful_texts();
+
+	for (int lstm = 0; lstm < 2; lstm++)
+	{
+		ClfConfig	config;
+		Finished	finished;
+		const ClfSummary *summary = &finished.summary;
+		Judged		judged;
+
+		unit_quick_config(&config);
+		config.architecture = lstm ? CLF_ARCH_LSTM : CLF_ARCH_BILSTM;
+		config.epochs = 5;
+		if (!finish_training(&finished, &config, texts, PAIRED_ROWS))
+			return;
+		judged = judge(&finished, texts, PAIRED_ROWS);
+		CHECK(fabs(judged.accuracy - summary->accuracy) < 1e-9, "accuracy %g, by prediction %g",
+			  summary->accuracy, judged.accuracy);
+		CHECK(fabs(judged.calibration_error - summary->calibration_error) < 1e-4, "calibration error %g, by prediction %g",
+			  summary->calibration_error, judged.calibration_error);
+		CHECK(summary->deep_accuracy == summary->accuracy && summary->deep_accuracy == best_accuracy(summary),
+			  "the network alone has %g, all of it %g", summary->deep_accuracy, summary->accuracy);
+		CHECK(isnan(summary->wide_accuracy), "n-grams that are not there have an accuracy");
+		/* Keras's stack is as it was trained, the other is calibrated */
+		if (lstm)
+			CHECK(finished.model->scale[0] == 1, "the textbook network is scaled");
+		else
+			CHECK(judged.loss <= summary->history[summary->best_epoch - 1].val_loss + 1e-5,
+				  "scaled, the loss is %g", judged.loss);
+		CHECK(finished.model->scale[1] == 0, "a factor of what is not there");
+		free_finished(&finished);
+	}
+}
+
+/*
+ * The linear branch has learned from the validation rows, too, once they have
+ * served: predictions on them are at least about as good as the summary says.
+ */
+static void
+summary_with_a_linear_branch(void)
+{
+	const char *const *texts = doubtful_texts();
+
+	for (int hybrid = 0; hybrid < 2; hybrid++)
+	{
+		ClfConfig	config;
+		Finished	finished;
+		const ClfSummary *summary = &finished.summary;
+		Judged		judged;
+
+		unit_quick_config(&config);
+		config.architecture = hybrid ? CLF_ARCH_HYBRID : CLF_ARCH_LINEAR;
+		config.epochs = 5;
+		if (!finish_training(&finished, &config, texts, PAIRED_ROWS))
+			return;
+		judged = judge(&finished, texts, PAIRED_ROWS);
+		CHECK(judged.accuracy >= summary->accuracy - 0.05, "accuracy %g, by prediction %g",
+			  summary->accuracy, judged.accuracy);
+		CHECK(summary->calibration_error >= 0 && summary->calibration_error < 0.25, "calibration error %g",
+			  summary->calibration_error);
+		CHECK(summary->wide_accuracy > 0.55 && summary->wide_accuracy < 1, "n-grams alone have %g",
+			  summary->wide_accuracy);
+		if (hybrid)
+			CHECK(summary->deep_accuracy == best_accuracy(summary), "the network alone has %g, its best epoch %g",
+				  summary->deep_accuracy, best_accuracy(summary));
+		else
+		{
+			CHECK(isnan(summary->deep_accuracy), "a network that is not there has an accuracy");
+			CHECK(summary->wide_accuracy == summary->accuracy, "n-grams alone have %g, all of it %g",
+				  summary->wide_accuracy, summary->accuracy);
+			CHECK(finished.model->scale[0] == 0, "a factor of what is not there");
 		}
-		CHECK(fabs(loss / (double) summary.validation_rows - summary.history[0].val_loss) < 1e-4,
-			  "loss %g, by prediction %g", summary.history[0].val_loss, loss / (double) summary.validation_rows);
-		CHECK(fabs((double) correct / (double) summary.validation_rows - summary.accuracy) < 0.02,
-			  "accuracy %g, by prediction %g", summary.accuracy, (double) correct / (double) summary.validation_rows);
-		clf_scratch_free(scratch);
-		clf_model_free(model);
-		clf_trainer_free(trainer);
-		unit_host_free(&host);
-		CHECK(host.memory.blocks == 0, "memory is kept");
+		free_finished(&finished);
 	}
 }
 
@@ -903,7 +1099,7 @@ ids_rank_by_frequency(void)
 int
 main(void)
 {
-	RUN(learns_by_default);
+	RUN(learns_with_every_architecture);
 	RUN(learns_with_every_pooling_and_loss);
 	RUN(learns_with_every_optimizer);
 	RUN(learns_with_schedules_and_average);
@@ -919,6 +1115,8 @@ main(void)
 	RUN(class_weights_help_the_rare);
 	RUN(max_seconds_ends_it);
 	RUN(validation_figures_are_those_of_the_model);
+	RUN(summary_of_a_network);
+	RUN(summary_with_a_linear_branch);
 	RUN(steps_are_short);
 	RUN(nothing_to_learn_from);
 	RUN(divergence_is_an_error);

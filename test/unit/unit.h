@@ -83,7 +83,12 @@ extern const UnitMatrix *unit_golden(const UnitGolden *golden, const char *name,
 
 /* ---- networks ---- */
 
-/* A config with everything set, of a small network. */
+#define UNIT_ARCHITECTURES 4	/* values of ClfArchitecture */
+
+/* The name of an architecture. */
+extern const char *unit_architecture(int architecture);
+
+/* A config with everything set, of a small network: architecture bilstm. */
 extern void unit_config(ClfConfig *config);
 
 /* A shard of rows, given in any order; ids row by row.  From malloc. */
@@ -134,7 +139,8 @@ extern ClfModel *unit_model(UnitHost *host, const ClfConfig *config);
 
 /*
  * A model of a config that knows words "common0".. and the marks of unit_row,
- * with random weights; ends the program on failure.
+ * with random weights, and the n-grams of these words one after the other
+ * where it has a linear branch; ends the program on failure.
  */
 extern ClfModel *unit_random_model(const ClfAllocator *allocator,
 								   const ClfConfig *config, int classes,

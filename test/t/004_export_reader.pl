@@ -15,10 +15,10 @@ create_rows($node);
 
 # every way of pooling, one and two directions, one and two layers, both stacks
 my %models = (
-	'default' => '{"epochs": 2}',
-	'mean' => '{"epochs": 2, "units": 7, "pooling": "mean", "layers": 2}',
-	'last' => '{"epochs": 2, "units": 12, "pooling": "last"}',
-	'one_way' => '{"epochs": 2, "units": 16, "bidirectional": false, "pooling": "max"}',
+	'default' => '{"epochs": 2, "architecture": "bilstm"}',
+	'mean' => '{"epochs": 2, "architecture": "bilstm", "units": 7, "pooling": "mean", "layers": 2}',
+	'last' => '{"epochs": 2, "architecture": "bilstm", "units": 12, "pooling": "last"}',
+	'one_way' => '{"epochs": 2, "architecture": "bilstm", "units": 16, "bidirectional": false, "pooling": "max"}',
 	'textbook' => '{"epochs": 2, "units": 16, "architecture": "lstm", "tokenizer": "keras", "embedding_dim": 9}',);
 
 # in the vocabulary, out of it, nothing, and longer than some models look at

@@ -12,7 +12,7 @@ use TextclfTest;
 my $primary = start_node('primary', streaming => 1);
 create_rows($primary);
 my $train = q{SET client_min_messages = warning;
-	SELECT version FROM textclf_train('rows', 'doc', 'label', 'm', '{"epochs": %d, "units": 8}')};
+	SELECT version FROM textclf_train('rows', 'doc', 'label', 'm', '{"architecture": "bilstm", "epochs": %d, "units": 8}')};
 is($primary->safe_psql('postgres', sprintf($train, 2)), '1', 'trained on the primary');
 
 $primary->backup('copy');

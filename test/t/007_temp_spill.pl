@@ -12,13 +12,14 @@ use TextclfTest;
 my $node = start_node('main', conf => "log_temp_files = 0\n");
 create_rows($node, rows => 20000, words => 40);
 
-# with how much memory, and under which name
+# With how much memory, and under which name.  Only the network is trained: how
+# many n-grams the linear branch learns does depend on the memory.
 sub train
 {
 	my ($memory, $name) = @_;
 	return qq{SET client_min_messages = warning; SET textclf.training_memory = '$memory';
 		SELECT textclf_train('rows', 'doc', 'label', '$name',
-			'{"epochs": 1, "units": 8, "embedding_dim": 8}')};
+			'{"architecture": "bilstm", "epochs": 1, "units": 8, "embedding_dim": 8}')};
 }
 
 sub temporary_files

@@ -13,7 +13,7 @@ OPTIONS = {
     "embedding_dim": 2, "units": 1, "layers": 1, "bidirectional": False, "pooling": "last", "dropout": 0.0, "word_dropout": 0.0,
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
-    "batch_size": 8, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
+    "batch_size": 8, "char_ngrams": False, "wide_c": 10.0, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
     "early_stopping": 0, "max_seconds": 0.0, "seed": 0,
 }
 
@@ -24,23 +24,51 @@ def strings(items):
     return struct.pack("<%dI" % len(offsets), *offsets), b"".join(data)
 
 
+def mix(a, b):
+    product = (a ^ 0x13198A2E03707344) * (b ^ 0xA4093822299F31D0)
+    return (product ^ product >> 64) & (1 << 64) - 1
+
+
+def fold(value):
+    return (value ^ value >> 32) & 0xFFFFFFFF or 1
+
+
+def hash_bytes(data, seed=0x243F6A8885A308D3):
+    value = mix(seed, len(data) ^ 0x243F6A8885A308D3)
+    for i in range(0, len(data), 8):
+        value = mix(value, int.from_bytes(data[i:i + 8], "little"))
+    return value
+
+
 def model(words, labels, info=None, **changes):
     config = dict(OPTIONS, **changes)
     rng = random.Random(1)
     E, H, C = config["embedding_dim"], config["units"], len(labels)
     directions = ["forward", "backward"][:1 + config["bidirectional"]]
     D = H * len(directions)
-    shapes = [("embedding.weight", [len(words) + 2, E])]
-    for layer in range(config["layers"]):
+    deep, wide = config["architecture"] != "linear", config["architecture"] in ("hybrid", "linear")
+    shapes = [("embedding.weight", [len(words) + 2, E])] if deep else []
+    for layer in range(config["layers"] if deep else 0):
         for direction in directions:
             prefix = "lstm.%d.%s." % (layer, direction)
             shapes += [(prefix + "kernel", [D if layer else E, 4 * H]), (prefix + "recurrent", [H, 4 * H]),
                        (prefix + "bias", [4 * H])]
-    shapes += [("dense.kernel", [D, C]), ("dense.bias", [C])]
+    if deep:
+        shapes += [("dense.kernel", [D, C]), ("dense.bias", [C])]
     tensors = []
     for name, shape in shapes:
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
         tensors.append((name, "F32", shape, struct.pack("<%df" % count, *(rng.uniform(-1, 1) for _ in range(count)))))
+    tensors.append(("fusion.scale", "F32", [2], struct.pack("<2f", 0.5 * deep, 1.5 * wide)))
+    if wide:
+        hashes = [hash_bytes(word.encode()) for word in words]
+        hashes = sorted({fold(h) for h in hashes + [mix(a, b) for a, b in zip(hashes, hashes[1:])]})
+        F = len(hashes)
+        tensors += [("wide.hashes", "U32", [F], struct.pack("<%dI" % F, *hashes)),
+                    ("wide.idf", "F32", [F], struct.pack("<%df" % F, *(rng.uniform(1, 4) for _ in hashes))),
+                    ("wide.bias", "F32", [C], struct.pack("<%df" % C, *(rng.uniform(-1, 1) for _ in labels))),
+                    ("wide.kernel", "F16", [F, C],
+                     struct.pack("<%de" % (F * C), *(rng.uniform(-2, 2) for _ in range(F * C))))]
     word_offsets, word_bytes = strings(words)
     label_offsets, label_bytes = strings(labels)
     tensors += [("vocabulary.offsets", "U32", [len(words) + 1], word_offsets),
@@ -80,11 +108,14 @@ def write(target, seeds):
 
 texts = [t.encode() for t in TEXTS] + BYTES
 write("fuzz_tokenizer", texts)
-write("fuzz_predict", [bytes([i % 4]) + t for i, t in enumerate(texts)])
+write("fuzz_predict", [bytes([i % 6]) + t for i, t in enumerate(texts)])
 write("fuzz_decode", [
     model([], ["a", "b"]),
     model(["apple", "x"], ["", "b", "\u00e9"], info='{"rows":1}'),
     model(["\u4e2d"], ["a", "b"], bidirectional=True, pooling="max", layers=2),
     model(["a"], ["a", "b"], architecture="lstm", tokenizer="keras"),
+    model(["apple", "x", "\u4e2d"], ["a", "b"], architecture="hybrid", char_ngrams=True),
+    model(["apple", "x"], ["a", "b", "c"], architecture="linear"),
+    model([], ["a", "b"], architecture="linear"),
     b"", b"\0" * 8, struct.pack("<Q", 2) + b"{}",
 ])

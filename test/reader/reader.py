@@ -14,7 +14,11 @@ import sys
 
 import numpy as np
 
-DTYPES = {"F32": "<f4", "U32": "<u4", "U8": "u1"}
+DTYPES = {"F32": "<f4", "F16": "<f2", "U32": "<u4", "U8": "u1"}
+
+WORD_SEED = 0x243F6A8885A308D3
+CHARACTER_SEED = 0x452821E638D01377
+WIDE_TOKENS = 1024
 
 
 def read_file(path):
@@ -69,18 +73,61 @@ def lstm(x, kernel, recurrent, bias):
     return np.array(outputs)
 
 
-def predict(metadata, tensors, text):
-    """Probabilities [C]."""
-    config = json.loads(metadata["textclf.config"])
-    tensors = {name: t.astype(np.float64) if t.dtype == "<f4" else t for name, t in tensors.items()}
+def mix(a, b):
+    product = (a ^ 0x13198A2E03707344) * (b ^ 0xA4093822299F31D0)
+    return (product ^ product >> 64) & (1 << 64) - 1
 
+
+def hash_bytes(data, seed):
+    h = mix(seed, len(data) ^ WORD_SEED)
+    for begin in range(0, len(data), 8):
+        h = mix(h, int.from_bytes(data[begin : begin + 8], "little"))
+    return h
+
+
+def fold(h):
+    return (h ^ h >> 32) & 0xFFFFFFFF or 1
+
+
+def ngrams(words, characters):
+    """Hashes of the n-grams of words that are not single, repetitions included."""
+    hashes = [hash_bytes(word.encode(), WORD_SEED) for word in words]
+    result = [fold(h) for h in hashes]
+    result += [fold(mix(a, b)) for a, b in zip(hashes, hashes[1:])]
+    for word in words:
+        if not characters or len(word.encode()) < 2:
+            continue
+        padded = f" {word} "
+        for n in range(2, 6):
+            for begin in range(len(padded) - n + 1):
+                result.append(fold(hash_bytes(padded[begin : begin + n].encode(), CHARACTER_SEED)))
+    return result
+
+
+def wide_scores(config, tensors, words):
+    """Scores [C] of the linear branch."""
+    place = {int(h): f for f, h in enumerate(tensors["wide.hashes"])}
+    words = words[: max(WIDE_TOKENS, config["maxlen"])]
+    count = np.zeros(len(place))
+    for h in ngrams(words, config["char_ngrams"]):
+        if h in place:
+            count[place[h]] += 1
+    known = np.flatnonzero(count)
+    if not len(known):
+        return tensors["wide.bias"]
+    v = (1 + np.log(count[known])) * tensors["wide.idf"][known]
+    return v / np.linalg.norm(v) @ tensors["wide.kernel"][known] + tensors["wide.bias"]
+
+
+def deep_scores(config, tensors, words):
+    """Scores [C] of the network."""
     word_id = {word: 2 + i for i, word in enumerate(strings(tensors, "vocabulary"))}
-    ids = [word_id.get(word, 1) for word in text.split()]
+    ids = [word_id.get(word, 1) for word in words]
     maxlen = config["maxlen"]
-    if config["architecture"] == "bilstm":
-        ids = ids[:maxlen] or [0]
-    else:
+    if config["architecture"] == "lstm":
         ids = [0] * (maxlen - len(ids)) + ids[-maxlen:]
+    else:
+        ids = ids[:maxlen] or [0]
 
     x = tensors["embedding.weight"][ids]
     for layer in range(config["layers"]):
@@ -97,8 +144,19 @@ def predict(metadata, tensors, text):
     else:
         # where each direction ends: the last token forward, the first backward
         features = np.concatenate([outputs[0][-1]] + [o[0] for o in outputs[1:]])
+    return features @ tensors["dense.kernel"] + tensors["dense.bias"]
 
-    z = features @ tensors["dense.kernel"] + tensors["dense.bias"]
+
+def predict(metadata, tensors, text):
+    """Probabilities [C]."""
+    config = json.loads(metadata["textclf.config"])
+    tensors = {name: t.astype(np.float64) if t.dtype.kind == "f" else t for name, t in tensors.items()}
+    words = text.split()
+    z = np.zeros(len(tensors["labels.offsets"]) - 1)
+    if config["architecture"] != "linear":
+        z += tensors["fusion.scale"][0] * deep_scores(config, tensors, words)
+    if config["architecture"] in ("hybrid", "linear"):
+        z += tensors["fusion.scale"][1] * wide_scores(config, tensors, words)
     p = np.exp(z - z.max())
     return p / p.sum()
 

@@ -13,16 +13,23 @@ my $reader = "$FindBin::RealBin/../reader/reader.py";
 my $node = start_node('main');
 create_rows($node);
 
-# every way of pooling, one and two directions, one and two layers, both stacks
+# every architecture; every way of pooling, one and two directions, one and two layers
 my %models = (
-	'default' => '{"epochs": 2, "architecture": "bilstm"}',
+	'default' => '{"epochs": 2}',
+	'hybrid' => '{"epochs": 2, "architecture": "hybrid", "char_ngrams": true, "units": 9, "pooling": "mean"}',
+	'linear' => '{"architecture": "linear", "char_ngrams": true}',
+	'words' => '{"architecture": "linear", "char_ngrams": false, "wide_c": 1}',
+	'bilstm' => '{"epochs": 2, "architecture": "bilstm"}',
 	'mean' => '{"epochs": 2, "architecture": "bilstm", "units": 7, "pooling": "mean", "layers": 2}',
 	'last' => '{"epochs": 2, "architecture": "bilstm", "units": 12, "pooling": "last"}',
 	'one_way' => '{"epochs": 2, "architecture": "bilstm", "units": 16, "bidirectional": false, "pooling": "max"}',
 	'textbook' => '{"epochs": 2, "units": 16, "architecture": "lstm", "tokenizer": "keras", "embedding_dim": 9}',);
 
-# in the vocabulary, out of it, nothing, and longer than some models look at
-my @texts = ('the goal of the match', 'xyzzy price plugh', '', join(' ', map { "w$_ light" } 1 .. 200));
+# in the vocabulary, out of it, nothing, and longer than some and than all models look at
+my @texts = (
+	'the goal of the match', 'xyzzy price plugh', '',
+	join(' ', map { "w$_ light" } 1 .. 200),
+	join(' ', ('goal') x 1000, ('price light') x 500));
 
 for my $model (sort keys %models)
 {

@@ -2,6 +2,7 @@
  * predict.c
  *	  From a text and a model to probabilities, and to the tokens in between.
  */
+#include <math.h>
 #include <string.h>
 
 #include "encode.h"
@@ -147,7 +148,8 @@ clf_predict(const ClfModel *model, ClfScratch *scratch, const char *text,
 	if (status != CLF_OK)
 		return status;
 	clf_fuse(model->scale, (const float *const *) scratch->z, C, probability);
-	(void) clf_softmax(C, probability, probability);
+	if (!isfinite(clf_softmax(C, probability, probability)))
+		return clf_fail(error, CLF_ERR_CORRUPT, "the model's scores of a text are not finite");
 	return CLF_OK;
 }
 

@@ -263,6 +263,8 @@ static const Lie lies[] = {
 	{"a layer whose tensors are not there", "\\\"layers\\\":1", "\\\"layers\\\":2"},
 	{"one direction, with tensors of two", "\\\"bidirectional\\\":true", "\\\"bidirectional\\\":false"},
 	{"bidirectional 2", "\\\"bidirectional\\\":true", "\\\"bidirectional\\\":2"},
+	{"a linear branch that is not there", "\\\"architecture\\\":\\\"bilstm\\\"", "\\\"architecture\\\":\\\"hybrid\\\""},
+	{"no factors", "\"fusion.scale\"", "\"fusion.scales\""},
 	{"an architecture that is not there", "\\\"architecture\\\":\\\"bilstm\\\"", "\\\"architecture\\\":\\\"trilstm\\\""},
 	{"an enum as a number", "\\\"pooling\\\":\\\"last\\\"", "\\\"pooling\\\":7"},
 	{"a real too large for a double", "\\\"momentum\\\":", "\\\"momentum\\\":1e999,\\\"x\\\":"},
@@ -303,6 +305,41 @@ static const Lie lies[] = {
 };
 
 #define LIES (sizeof lies / sizeof lies[0])
+
+/* The same for a hybrid model: 19 n-grams, 3 classes. */
+static const Lie wide_lies[] = {
+	{"no factors", "\"fusion.scale\"", "\"fusion.scales\""},
+	{"one factor", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[2]", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[1]"},
+	{"factors in a matrix", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[2]", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[2,1]"},
+	{"no n-grams", "\"wide.hashes\"", "\"wide.hash\""},
+	{"n-grams without a shape", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[]"},
+	{"as many n-grams as a half", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19.5]"},
+	{"a negative number of n-grams", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[-19]"},
+	{"one n-gram more", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[20]"},
+	{"one n-gram less", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[18]"},
+	{"no n-gram, but values", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[0]"},
+	{"n-grams beyond the bytes", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[4000000000]"},
+	{"n-grams whose bytes wrap", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[4611686018427387904]"},
+	{"hashes that are floats", "\"wide.hashes\":{\"dtype\":\"U32\"", "\"wide.hashes\":{\"dtype\":\"F32\""},
+	{"one idf less", "\"wide.idf\":{\"dtype\":\"F32\",\"shape\":[19]", "\"wide.idf\":{\"dtype\":\"F32\",\"shape\":[18]"},
+	{"no idf", "\"wide.idf\"", "\"wide.tf\""},
+	{"a bias more than classes", "\"wide.bias\":{\"dtype\":\"F32\",\"shape\":[3]", "\"wide.bias\":{\"dtype\":\"F32\",\"shape\":[4]"},
+	{"no bias", "\"wide.bias\"", "\"wide.offset\""},
+	{"a kernel of single precision", "\"wide.kernel\":{\"dtype\":\"F16\"", "\"wide.kernel\":{\"dtype\":\"F32\""},
+	{"a kernel of another type of half", "\"wide.kernel\":{\"dtype\":\"F16\"", "\"wide.kernel\":{\"dtype\":\"BF16\""},
+	{"a kernel for other n-grams", "\"shape\":[19,3]", "\"shape\":[18,3]"},
+	{"a kernel for other classes", "\"shape\":[19,3]", "\"shape\":[19,2]"},
+	{"a kernel transposed", "\"shape\":[19,3]", "\"shape\":[3,19]"},
+	{"a kernel of one dimension", "\"shape\":[19,3]", "\"shape\":[57]"},
+	{"no kernel", "\"wide.kernel\"", "\"wide.kernels\""},
+	{"tensors of n-grams in a bilstm model", "\\\"hybrid\\\"", "\\\"bilstm\\\""},
+	{"tensors of a network in a linear model", "\\\"hybrid\\\"", "\\\"linear\\\""},
+	{"a linear branch in Keras's stack", "\\\"hybrid\\\"", "\\\"lstm\\\""},
+	{"a strength of 0", "\\\"wide_c\\\":10.0", "\\\"wide_c\\\":0.0"},
+	{"characters or not is left open", "\\\"char_ngrams\\\":false", "\\\"char_ngrams\\\":-1"},
+};
+
+#define WIDE_LIES (sizeof wide_lies / sizeof wide_lies[0])
 
 /* Bytes with the lie told, from malloc; NULL if there is nothing to change. */
 static unsigned char *
@@ -398,7 +435,7 @@ put(unsigned char *at, uint32_t word)
 		at[i] = (unsigned char) (word >> (8 * i));
 }
 
-/* Data that lie: offsets out of order, text that is none, numbers that are none. */
+/* Data that lie: offsets out of order, text that is none, numbers that are none; a hybrid model. */
 static void
 lying_data(void)
 {
@@ -408,6 +445,16 @@ lying_data(void)
 		int			word;
 		uint32_t	value;
 	}			data_lies[] = {
+		{"fusion.scale", 0, 0x7FC00000u},
+		{"fusion.scale", 1, 0x7F800000u},
+		{"wide.hashes", 0, UINT32_MAX}, /* before a smaller one */
+		{"wide.hashes", 18, 0},
+		{"wide.idf", 0, 0x7FC00000u},
+		{"wide.idf", 18, 0xFF800000u},
+		{"wide.bias", 1, 0x7F800001u},
+		{"wide.kernel", 0, 0x00007C00u},	/* infinity, of two halves the first */
+		{"wide.kernel", 3, 0x7E000000u},	/* NaN, the second */
+		{"wide.kernel", 27, 0xFC000000u},
 		{"vocabulary.offsets", 0, 1},	/* a byte before the first word */
 		{"vocabulary.offsets", 1, 0},	/* an empty word */
 		{"vocabulary.offsets", 1, UINT32_MAX},	/* beyond the bytes */
@@ -430,10 +477,85 @@ lying_data(void)
 		unsigned char *at = data_of(data_lies[i].tensor);
 
 		CHECK(at != NULL, "no tensor %s", data_lies[i].tensor);
+		CHECK(model->wide.F == 19, "%zu n-grams", model->wide.F);
 		put(at + 4 * data_lies[i].word, data_lies[i].value);
 		decode_damaged(bytes, size, true, data_lies[i].tensor, i);
 		clf_model_free(model);
 		free(bytes);
+	}
+}
+
+/* Two n-grams with the same hash. */
+static void
+same_hash_twice(void)
+{
+	ClfModel   *model = encoded_model();
+	unsigned char *hashes = data_of("wide.hashes");
+
+	memcpy(hashes + 4, hashes, 4);
+	decode_damaged(bytes, size, true, "hash", 1);
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* A linear branch without n-grams is one that knows the bias alone. */
+static void
+no_ngrams(void)
+{
+	UnitMemory	own;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfModel   *again;
+	ClfScratch *scratch;
+	ClfError	error;
+	void	   *encoded;
+	size_t		encoded_size;
+	float		probability[3];
+
+	unit_memory_init(&own);
+	unit_config(&config);
+	config.architecture = CLF_ARCH_LINEAR;
+	model = unit_random_model(&own.allocator, &config, 3, 1);
+	model->wide.F = 0;
+	CHECK(clf_model_encode(model, &own.allocator, &encoded, &encoded_size, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_model_decode(&own.allocator, encoded, encoded_size, &again, &error) == CLF_OK, "%s: %s",
+		  error.message, error.detail);
+	CHECK(again->wide.F == 0 && clf_scratch_new(again, &own.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_predict(again, scratch, "apple bridge", 12, probability, &error) == CLF_OK, "%s", error.message);
+	for (int k = 0; k < 2; k++)
+		CHECK(fabs(log(probability[k] / probability[2]) -
+				   model->scale[1] * (model->wide.bias[k] - model->wide.bias[2])) < 1e-5, "class %d is not its bias", k);
+	own.allocator.free(own.allocator.context, encoded);
+	clf_scratch_free(scratch);
+	clf_model_free(again);
+	clf_model_free(model);
+	CHECK(own.blocks == 0, "memory is kept");
+}
+
+/* Numbers so large that scores are not finite: no answer, rather than no number. */
+static void
+scores_beyond_numbers(void)
+{
+	for (architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+	{
+		ClfModel   *model = encoded_model();
+		ClfScratch *scratch;
+		ClfError	error;
+		float		probability[3];
+
+		model->scale[0] = model->scale[1] = 3e38f;
+		if (clf_has_deep(&model->config))
+			for (int k = 0; k < 3; k++)
+				clf_model_tensor(model, model->table.dense_bias)[k] = k ? 3e38f : -3e38f;
+		if (clf_has_wide(&model->config))
+			model->wide.bias[0] = 3e38f;
+		CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+		CHECK(clf_predict(model, scratch, "apple", 5, probability, &error) == CLF_ERR_CORRUPT &&
+			  error.status == CLF_ERR_CORRUPT && error.message[0] != '\0', "%s: no error", unit_architecture(architecture));
+		clf_scratch_free(scratch);
+		clf_model_free(model);
+		free(bytes);
+		CHECK(memory.blocks == 0, "memory is kept");
 	}
 }
 
@@ -484,27 +606,51 @@ longest_info(void)
 	CHECK(memory.blocks == 0, "memory is kept");
 }
 
-int
-main(void)
+/* Run a test once for each architecture. */
+static void
+for_architectures(const char *what, void (*test) (void))
 {
-	RUN(round_trip);
-	RUN(layout);
-	RUN(truncated_at_every_offset);
-	RUN(longer_than_it_should);
-	RUN(every_byte_flipped);
-	RUN(every_bit_of_the_header);
-	for (size_t i = 0; i < LIES; i++)
+	for (architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+	{
+		char		name[64];
+
+		snprintf(name, sizeof name, "%s, %s", what, unit_architecture(architecture));
+		unit_run(name, test);
+	}
+}
+
+static void
+tell_lies(int of_architecture, const Lie *told, size_t count)
+{
+	architecture = of_architecture;
+	for (size_t i = 0; i < count; i++)
 	{
 		char		name[128];
 
-		lie_now = &lies[i];
-		snprintf(name, sizeof name, "lying header, %s", lies[i].name);
+		lie_now = &told[i];
+		snprintf(name, sizeof name, "lying header, %s, %s", unit_architecture(architecture), told[i].name);
 		unit_run(name, lying_header);
 	}
+}
+
+int
+main(void)
+{
+	for_architectures("round_trip", round_trip);
+	for_architectures("layout", layout);
+	for_architectures("truncated_at_every_offset", truncated_at_every_offset);
+	for_architectures("longer_than_it_should", longer_than_it_should);
+	for_architectures("every_byte_flipped", every_byte_flipped);
+	for_architectures("every_bit_of_the_header", every_bit_of_the_header);
+	tell_lies(CLF_ARCH_BILSTM, lies, LIES);
+	tell_lies(CLF_ARCH_HYBRID, wide_lies, WIDE_LIES);
 	RUN(lying_lengths);
 	RUN(lying_data);
+	RUN(same_hash_twice);
+	RUN(no_ngrams);
 	RUN(same_label_twice);
 	RUN(deep_header);
 	RUN(longest_info);
+	RUN(scores_beyond_numbers);
 	return UNIT_RESULT();
 }

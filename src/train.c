@@ -126,6 +126,16 @@ read_request(FunctionCallInfo fcinfo, TrainRequest *request)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("option \"deploy\" cannot be \"if_better\" when \"validation_split\" is 0"),
 				 errdetail("There are no rows on which to compare.")));
+	if (request->options.deploy == DEPLOY_IF_BETTER)
+	{
+		/* who has learned from the validation rows cannot be judged by them */
+		if (request->options.config.refit == 1)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"deploy\" cannot be \"if_better\" when \"refit\" is true"),
+					 errdetail("The new version would be judged by rows that it has learned from.")));
+		request->options.config.refit = 0;
+	}
 }
 
 /* ---- rows ------------------------------------------------------------- */
@@ -370,6 +380,22 @@ make_content(const TrainJob *job, const TrainResult *result, NewVersion *content
 }
 
 /*
+ * Macro F1 of the deployed version: on the rows that this training held back
+ * or, if it has learned from such rows itself, on those that its own training
+ * judged it by before it did.
+ */
+static double
+deployed_macro_f1(const TrainJob *job, const ClfModel *trained, const ClfModel *deployed)
+{
+	ModelInfo	info;
+
+	if (!clf_model_config(deployed)->refit)
+		return KeptRowsMacroF1(job->kept, job->trainer, trained, deployed);
+	ModelInfoFromModel(deployed, &info);
+	return info.macro_f1;
+}
+
+/*
  * Is the new version at least as good as the one that is deployed now, on the
  * rows that were held back?
  */
@@ -383,15 +409,15 @@ is_better(const TrainJob *job, const ClfModel *model)
 
 	new_f1 = KeptRowsMacroF1(job->kept, job->trainer, model, model);
 	PushActiveSnapshot(GetLatestSnapshot());
-	deployed_f1 = KeptRowsMacroF1(job->kept, job->trainer, model,
-								  ModelCacheLookup(cstring_to_text(name))->model);
+	deployed_f1 = deployed_macro_f1(job, model,
+									ModelCacheLookup(cstring_to_text(name))->model);
 	PopActiveSnapshot();
 
 	better = new_f1 >= deployed_f1; /* not if there was nothing to compare */
 	if (!better)
 		ereport(NOTICE,
 				(errmsg("the new version of model \"%s\" is not deployed", name),
-				 errdetail("On the validation rows its macro F1 is %.3f; the deployed version has %.3f.",
+				 errdetail("On validation rows its macro F1 is %.3f; the deployed version has %.3f.",
 						   new_f1, deployed_f1)));
 	return better;
 }

@@ -2,9 +2,8 @@
  * validation.c
  *	  Rows of a training kept to judge models on: who is better?
  *
- * For deploy = if_better both the new and the deployed version answer for the
- * same rows, which the new one has not learned from, and both are measured by
- * the same function.  This file must never know where a model came from.
+ * For deploy = if_better versions answer for the same rows, which they have not
+ * learned from in their own training, and are measured by the same function.  This file must never know where a model came from.
  */
 #include "postgres.h"
 

@@ -181,6 +181,7 @@ typedef struct ClfConfig
 	int32_t		batch_size;		/* rows */
 	int32_t		char_ngrams;	/* the linear branch looks inside words */
 	double		wide_c;			/* inverse of the linear branch's regularisation */
+	int32_t		refit;			/* the linear branch learns from validation rows at last */
 	int32_t		class_weight;	/* ClfClassWeight */
 	double		validation_split;
 	int32_t		validation_mode;	/* ClfValidationMode */

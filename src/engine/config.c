@@ -84,6 +84,8 @@ static const ClfOption options[] = {
 		 "the linear branch looks at character 2- to 5-grams of words, too"),
 	REAL(wide_c, 1e-4, 1e4, AUTO_INT,
 		 "inverse strength of the linear branch's regularisation"),
+	BOOL(refit, AUTO_INT,
+		 "at last the linear branch learns from the validation rows, too"),
 	ENUM(class_weight, class_weight_names, CLF_CLASS_WEIGHT_NONE,
 		 "weight of a row in the loss: none, or balanced by class frequency"),
 	REAL(validation_split, 0, 0.9, AUTO_INT,
@@ -251,6 +253,7 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 		set_int(&config->char_ngrams, rows < FEW_ROWS);
 		set_real(&config->wide_c, 10);
 	}
+	set_int(&config->refit, clf_has_wide(config));
 	if (config->architecture == CLF_ARCH_LSTM)
 		suit_lstm(config);
 	else

@@ -420,6 +420,14 @@ fit_wide(ClfTrainer *trainer, ClfError *error)
 	return status == CLF_OK ? check_budget(trainer, 0, error) : status;
 }
 
+/* The linear branch is done, and with it the dictionary. */
+static void
+finish_wide(ClfTrainer *trainer)
+{
+	clf_dataset_forget_tokens(&trainer->data);
+	trainer->stage = clf_has_deep(&trainer->config) ? STAGE_ALLOCATE : STAGE_FUSE;
+}
+
 /* Log-loss of the linear branch alone on the scored rows, calibrated. */
 static double
 wide_loss(ClfTrainer *trainer)
@@ -472,6 +480,11 @@ next_candidate(ClfTrainer *trainer, ClfError *error)
 		start_wide(trainer);
 		return CLF_OK;
 	}
+	if (!config->refit)
+	{
+		finish_wide(trainer);
+		return CLF_OK;
+	}
 	trainer->stage = STAGE_WIDE_REFIT;
 	return clf_widefit_restart(&trainer->fit, trainer->data.count, error);
 }
@@ -504,10 +517,7 @@ refit_wide(ClfTrainer *trainer, ClfError *error)
 	ClfStatus	status = clf_widefit_advance(&trainer->fit, error);
 
 	if (status == CLF_OK && trainer->fit.stage == CLF_WIDE_FINISHED)
-	{
-		clf_dataset_forget_tokens(&trainer->data);
-		trainer->stage = clf_has_deep(&trainer->config) ? STAGE_ALLOCATE : STAGE_FUSE;
-	}
+		finish_wide(trainer);
 	return status == CLF_OK ? check_budget(trainer, 0, error) : status;
 }
 

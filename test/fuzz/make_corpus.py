@@ -13,7 +13,7 @@ OPTIONS = {
     "embedding_dim": 2, "units": 1, "layers": 1, "bidirectional": False, "pooling": "last", "dropout": 0.0, "word_dropout": 0.0,
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
-    "batch_size": 8, "char_ngrams": False, "wide_c": 10.0, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
+    "batch_size": 8, "char_ngrams": False, "wide_c": 10.0, "refit": True, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
     "early_stopping": 0, "max_seconds": 0.0, "seed": 0,
 }
 

@@ -924,7 +924,7 @@ options_out_of_range(void)
 }
 
 static void
-budget_is_kept(void)
+check_budget(int architecture)
 {
 	UnitHost	host;
 	ClfConfig	config;
@@ -933,6 +933,7 @@ budget_is_kept(void)
 	size_t		needed;
 
 	unit_quick_config(&config);
+	config.architecture = architecture;
 	config.units = 256;
 	unit_host_init(&host);
 	host.host.memory_limit = 1 << 20;
@@ -949,6 +950,14 @@ budget_is_kept(void)
 	CHECK(host.memory.peak <= needed + 65536, "takes %zu of %zu bytes", host.memory.peak, needed);
 	unit_host_free(&host);
 	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
+static void
+budget_is_kept(void)
+{
+	check_budget(CLF_ARCH_BILSTM);
+	check_budget(CLF_ARCH_HYBRID);
+	check_budget(CLF_ARCH_LSTM);
 }
 
 static void

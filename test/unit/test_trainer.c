@@ -737,16 +737,19 @@ summary_of_a_network(void)
 }
 
 /*
- * The linear branch has learned from the validation rows, too, once they have
- * served: predictions on them are at least about as good as the summary says.
+ * With option refit the linear branch has learned from the validation rows,
+ * too, once they have served: predictions on them are at least about as good as
+ * the summary says.  Without it they are what the summary says.
  */
 static void
 summary_with_a_linear_branch(void)
 {
 	const char *const *texts = doubtful_texts();
 
-	for (int hybrid = 0; hybrid < 2; hybrid++)
+	for (int round = 0; round < 4; round++)
 	{
+		bool		hybrid = round % 2 == 1;
+		bool		refit = round >= 2;
 		ClfConfig	config;
 		Finished	finished;
 		const ClfSummary *summary = &finished.summary;
@@ -754,10 +757,16 @@ summary_with_a_linear_branch(void)
 
 		unit_quick_config(&config);
 		config.architecture = hybrid ? CLF_ARCH_HYBRID : CLF_ARCH_LINEAR;
+		config.refit = refit;
 		config.epochs = 5;
 		if (!finish_training(&finished, &config, texts, PAIRED_ROWS))
 			return;
 		judged = judge(&finished, texts, PAIRED_ROWS);
+		if (!refit)
+			CHECK(fabs(judged.accuracy - summary->accuracy) < 1e-9 &&
+				  fabs(judged.calibration_error - summary->calibration_error) < 1e-4,
+				  "calibration error %g and %g, accuracy %g, by prediction %g", summary->calibration_error,
+				  judged.calibration_error, summary->accuracy, judged.accuracy);
 		CHECK(judged.accuracy >= summary->accuracy - 0.05, "accuracy %g, by prediction %g",
 			  summary->accuracy, judged.accuracy);
 		CHECK(summary->calibration_error >= 0 && summary->calibration_error < 0.25, "calibration error %g",

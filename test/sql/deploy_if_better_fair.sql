@@ -17,3 +17,7 @@ SELECT version, deployed FROM textclf_train('noise', 'doc', 'label', 'm',
 -- the option that makes it possible
 SELECT version, options -> 'refit' AS refit FROM textclf_models WHERE name = 'm' ORDER BY version;
 SELECT textclf_train('noise', 'doc', 'label', 'm', '{"deploy": "if_better", "refit": true}');
+
+-- leave nothing
+SELECT textclf_drop('m');
+DROP TABLE noise;

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "dataset.h"
-#include "model.h"
+#include "tensor.h"
 
 #define AUTO_INT (-1)			/* below every minimum: chosen from the rows */
 

@@ -43,20 +43,6 @@ struct ClfModel
 extern ClfStatus clf_model_new(const ClfAllocator *allocator, ClfModel **model,
 							   ClfError *error);
 
-/* Which branches a model of this config has. */
-static inline bool
-clf_has_deep(const ClfConfig *config)
-{
-	return config->architecture != CLF_ARCH_LINEAR;
-}
-
-static inline bool
-clf_has_wide(const ClfConfig *config)
-{
-	return config->architecture == CLF_ARCH_HYBRID ||
-		config->architecture == CLF_ARCH_LINEAR;
-}
-
 /*
  * Complete a model whose config, labels and words are set: lay out its table
  * and allocate its weights as zeros.  The linear branch is set apart.

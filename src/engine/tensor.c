@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "model.h"
 
 #define FLOATS_PER_LINE (CLF_ALIGNMENT / sizeof(float))
 

@@ -56,6 +56,20 @@ typedef struct ClfTensorTable
 	int			dense_bias;		/* [C] */
 } ClfTensorTable;
 
+/* Which branches a model of this config has. */
+static inline bool
+clf_has_deep(const ClfConfig *config)
+{
+	return config->architecture != CLF_ARCH_LINEAR;
+}
+
+static inline bool
+clf_has_wide(const ClfConfig *config)
+{
+	return config->architecture == CLF_ARCH_HYBRID ||
+		config->architecture == CLF_ARCH_LINEAR;
+}
+
 /*
  * Lay out the tensors of a network with a valid, fully set config; none with
  * architecture linear.

@@ -87,10 +87,9 @@ start_server() {
 	CONF
 	export PGHOST="$work" PGUSER=postgres PGDATABASE=postgres
 	as_server "$@" "$bindir/postgres" -D "$work/data" >"$work/server.log" 2>&1 &
-	tries=0
+	server=$!
 	until as_server "$bindir/pg_isready" -q; do
-		tries=$((tries + 1))
-		if [ $tries -gt 600 ]; then
+		if ! kill -0 "$server" 2>/dev/null; then
 			cat "$work/server.log" >&2
 			return 1
 		fi

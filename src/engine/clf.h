@@ -2,7 +2,7 @@
  * clf.h
  *	  The public interface of the classification engine, and its manual.
  *
- * The engine trains and evaluates LSTM text classifiers.  It is plain C11 and
+ * The engine trains and evaluates text classifiers, LSTM and linear.  It is plain C11 and
  * knows nothing of PostgreSQL: memory, the row store, the clock and the large
  * matrix products come from the host through the structs below.
  *
@@ -315,7 +315,8 @@ typedef struct ClfToken
 } ClfToken;
 
 /*
- * The tokens of a text that the model looks at, in order, at most maxlen.
+ * The tokens of a text that the model looks at, in order: at most maxlen, or
+ * 1,024 if that is more and the model has a linear branch.
  * *tokens belongs to scratch and is valid until the next call that uses it.
  */
 extern ClfStatus clf_tokens(const ClfModel *model, ClfScratch *scratch,

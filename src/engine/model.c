@@ -98,10 +98,7 @@ clf_model_vocabulary(const ClfModel *model)
 int64_t
 clf_model_parameters(const ClfModel *model)
 {
-	const ClfWide *wide = &model->wide;
-
-	return model->table.parameters +
-		(wide->F > 0 ? (int64_t) ((wide->F + 1) * wide->C) : 0);
+	return model->table.parameters + clf_wide_parameters(&model->wide);
 }
 
 size_t

@@ -1053,9 +1053,7 @@ clf_trainer_step(ClfTrainer *trainer, ClfProgress *progress, ClfError *error)
 int64_t
 clf_trainer_parameters(const ClfTrainer *trainer)
 {
-	const ClfWide *wide = &trainer->fit.wide;
-
-	return trainer->table.parameters + (wide->F > 0 ? (int64_t) ((wide->F + 1) * wide->C) : 0);
+	return trainer->table.parameters + clf_wide_parameters(&trainer->fit.wide);
 }
 
 bool

@@ -29,6 +29,13 @@ typedef struct ClfWide
 	uint32_t	slot_mask;
 } ClfWide;
 
+/* Number of weights of a branch: kernel and bias; 0 without one. */
+static inline int64_t
+clf_wide_parameters(const ClfWide *wide)
+{
+	return wide->F > 0 ? (int64_t) ((wide->F + 1) * wide->C) : 0;
+}
+
 /* Allocate the tensors of a branch, as zeros. */
 extern ClfStatus clf_wide_allocate(ClfWide *wide, ClfMem *mem, size_t F, size_t C,
 								   ClfError *error);

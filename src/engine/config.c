@@ -249,7 +249,7 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
 	if (rows >= FEW_ROWS || config->validation_split == 0 || !clf_has_wide(config))
 	{
-		/* otherwise the validation rows decide, see trainer.c */
+		/* otherwise the validation rows decide, see course_wide.c */
 		set_int(&config->char_ngrams, rows < FEW_ROWS);
 		set_real(&config->wide_c, 10);
 	}

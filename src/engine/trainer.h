@@ -1,0 +1,185 @@
+/*
+ * trainer.h
+ *	  A training under way, as the files that are its parts see it.
+ *
+ * trainer.c prepares and gives every item of work to the part it belongs to:
+ * course_wide.c (the linear branch), course_deep.c (the network) and judge.c
+ * (what came out of both).  Each part sets the stage that comes next.
+ */
+#ifndef CLF_TRAINER_H
+#define CLF_TRAINER_H
+
+#include "batch.h"
+#include "dataset.h"
+#include "fusion.h"
+#include "model.h"
+#include "network.h"
+#include "optim.h"
+#include "widefit.h"
+
+typedef enum ClfTrainerStage
+{
+	STAGE_ROWS,					/* the dataset prepares */
+	STAGE_CLASSES,
+	STAGE_WIDE,					/* the linear branch is fitted */
+	STAGE_WIDE_SCORES,			/* and its scores of validation rows kept */
+	STAGE_WIDE_REFIT,			/* on all rows, as it goes into the model */
+	STAGE_ALLOCATE,
+	STAGE_INITIALISE,			/* weights, row by row */
+	STAGE_EPOCH,
+	STAGE_PLAN,
+	STAGE_SHARD,
+	STAGE_PASS,
+	STAGE_UPDATE,
+	STAGE_VALIDATE,
+	STAGE_VALIDATION_PLAN,
+	STAGE_VALIDATION_SHARD,
+	STAGE_VALIDATION_PASS,
+	STAGE_JUDGE,
+	STAGE_FUSE,
+	STAGE_DONE
+} ClfTrainerStage;
+
+/* Sums over rows seen, of an epoch or of a validation. */
+typedef struct ClfFigures
+{
+	double		loss;
+	int64_t		correct;
+	int64_t		rows;
+} ClfFigures;
+
+/* The embedding gradients of a batch, summed over its shards. */
+typedef struct ClfRowSum
+{
+	uint32_t   *place;			/* [V] place of a row + 1, or 0 */
+	uint32_t   *rows;
+	size_t		rows_capacity;
+	float	   *values;			/* [count,E] */
+	size_t		values_capacity;
+	uint32_t	count;
+} ClfRowSum;
+
+struct ClfTrainer
+{
+	ClfMem		mem;
+	ClfHost		host;
+	ClfConfig	config;
+	const ClfKernels *kernels;
+	ClfDataset	data;
+	ClfTrainerStage stage;
+
+	/* from STAGE_CLASSES on */
+	float	   *class_weight;	/* [C] of the training */
+	float	   *even_weight;	/* [C] ones, of the validation */
+	int64_t    *confusion;		/* [3,C] rows that are, are called, are both */
+	ClfWideFit	fit;
+	int			candidate;		/* settings that fit tries */
+	int			best_candidate;
+	double		candidate_loss; /* of the best one so far */
+	size_t		scored;			/* validation rows that the fusion is fitted on */
+	int32_t    *scored_classes; /* [scored] */
+	float	   *deep_scores;	/* [scored,C] of the epoch at hand */
+	float	   *best_scores;	/* [scored,C] of the best epoch */
+	float	   *wide_scores;	/* [scored,C] */
+	float	   *fused;			/* [C] of one row */
+	float		scale[CLF_BRANCHES];
+
+	/* from STAGE_ALLOCATE on */
+	ClfTensorTable table;
+	float	   *weights;		/* being trained; a block, as the next two */
+	float	   *evaluated;		/* what validation looks at */
+	float	   *best;			/* those of the best epoch */
+	float	   *dense_gradient;
+	ClfRowSum	row_sum;
+	ClfNetwork	network;
+	ClfOptimizer optimizer;
+	ClfSharder	sharder;
+	ClfPlan		training;
+	ClfPlan		validating;
+	ClfGradient shard_gradient;
+	ClfRng		order_rng;
+	ClfRng		dropout_rng;
+	ClfRng		weights_rng;
+
+	/* where it is */
+	int			tensor;			/* STAGE_INITIALISE: next row to set */
+	size_t		tensor_row;
+	size_t		batch;
+	size_t		position;		/* rows of the plan's order used up */
+	size_t		shard_begin;	/* of the validation's order */
+	size_t		batch_begin;
+	size_t		batch_end;
+	ClfFigures	figures;
+	double		epoch_start;	/* clock */
+	double		training_start;
+	bool		epoch_ended;
+
+	/* results */
+	ClfEpoch   *history;
+	size_t		history_capacity;
+	int			epochs;			/* run */
+	int			best_epoch;
+	double		best_loss;
+	double		accuracy;
+	double		macro_f1;
+	double		deep_accuracy;
+	double		wide_accuracy;
+	double		calibration_error;
+	bool		out_of_time;
+};
+
+/* ---- trainer.c ---- */
+
+static inline double
+clf_trainer_now(const ClfTrainer *trainer)
+{
+	return trainer->host.seconds(trainer->host.clock_context);
+}
+
+static inline int
+clf_trainer_classes(const ClfTrainer *trainer)
+{
+	return (int) trainer->data.labels.count;
+}
+
+static inline size_t
+clf_trainer_vocabulary(const ClfTrainer *trainer)
+{
+	return (size_t) trainer->data.words.count + CLF_FIRST_ID;
+}
+
+static inline size_t
+clf_trainer_validation_rows(const ClfTrainer *trainer)
+{
+	return trainer->data.count - trainer->data.training_rows;
+}
+
+/* Fail if the training holds, or with more bytes would hold, over its limit. */
+extern ClfStatus clf_trainer_check_budget(const ClfTrainer *trainer, size_t more,
+										  ClfError *error);
+
+/* Fail, because a number is not finite any more. */
+extern ClfStatus clf_trainer_diverged(const ClfTrainer *trainer, ClfError *error);
+
+/* ---- course_wide.c: stages from STAGE_WIDE on ---- */
+
+/* Begin the fit of the candidate at hand. */
+extern void clf_course_wide_start(ClfTrainer *trainer);
+extern ClfStatus clf_course_wide_advance(ClfTrainer *trainer, ClfError *error);
+
+/* ---- course_deep.c: stages from STAGE_ALLOCATE on ---- */
+
+extern ClfStatus clf_course_deep_advance(ClfTrainer *trainer, ClfError *error);
+
+/* Release what the stages of the network took. */
+extern void clf_course_deep_free(ClfTrainer *trainer);
+
+/* ---- judge.c: STAGE_FUSE ---- */
+
+/* Log-loss of the linear branch alone on the scored rows, calibrated. */
+extern double clf_judge_wide_loss(ClfTrainer *trainer);
+
+/* Fit what each branch counts and judge the whole by the scored rows. */
+extern void clf_judge(ClfTrainer *trainer);
+
+#endif							/* CLF_TRAINER_H */

@@ -191,12 +191,17 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 8;
 COMMENT ON FUNCTION textclf_build_info() IS
 'processor, kernels, libraries and versions that textclf runs on';
 
-CREATE VIEW textclf_models WITH (security_barrier) AS
+-- The meaning of a view is fixed here, once, for whoever reads it: only names of
+-- the server and of the extension are looked at, not those that others have
+-- put into the schema that the extension is created in.
+SET LOCAL search_path = pg_catalog, pg_temp;
+
+CREATE VIEW @extschema@.textclf_models WITH (security_barrier) AS
 SELECT m.name,
 	v.version,
 	v.version IS NOT DISTINCT FROM (
 		SELECT d.version
-		FROM textclf_deployment d
+		FROM @extschema@.textclf_deployment d
 		WHERE d.model = m.name
 		ORDER BY d.number DESC
 		LIMIT 1) AS deployed,
@@ -215,43 +220,43 @@ SELECT m.name,
 	(v.info ->> 'parameters')::bigint AS parameters,
 	octet_length(v.bytes)::bigint AS bytes,
 	v.info -> 'options' AS options
-FROM textclf_model m
-JOIN textclf_version v ON v.model = m.name
+FROM @extschema@.textclf_model m
+JOIN @extschema@.textclf_version v ON v.model = m.name
 WHERE pg_has_role(m.owner, 'USAGE')
 	OR EXISTS (
 		SELECT
-		FROM textclf_permission p
+		FROM @extschema@.textclf_permission p
 		WHERE p.model = m.name
 			AND (p.role = 0 OR pg_has_role(p.role, 'USAGE')));
-COMMENT ON VIEW textclf_models IS 'versions of the models that the current user may use';
-COMMENT ON COLUMN textclf_models.name IS 'name of the model';
-COMMENT ON COLUMN textclf_models.version IS 'number of the version; name@version means it';
-COMMENT ON COLUMN textclf_models.deployed IS 'whether the name alone means it';
-COMMENT ON COLUMN textclf_models.owner IS 'role that may change the model';
-COMMENT ON COLUMN textclf_models.created IS 'when it was trained or imported';
-COMMENT ON COLUMN textclf_models.source IS 'table or view that it learned from';
-COMMENT ON COLUMN textclf_models.text_column IS 'column that held the texts';
-COMMENT ON COLUMN textclf_models.label_column IS 'column that held the labels';
-COMMENT ON COLUMN textclf_models.classes IS 'number of labels that it tells apart';
-COMMENT ON COLUMN textclf_models.rows IS 'rows that it learned from or was judged on';
-COMMENT ON COLUMN textclf_models.accuracy IS 'share of the validation rows that it got right';
-COMMENT ON COLUMN textclf_models.macro_f1 IS 'mean F1 of the labels on the validation rows';
-COMMENT ON COLUMN textclf_models.deep_accuracy IS 'accuracy of the network alone; null if the model has none';
-COMMENT ON COLUMN textclf_models.wide_accuracy IS 'accuracy of the n-grams alone; null if the model has none';
-COMMENT ON COLUMN textclf_models.calibration_error IS 'how far probabilities are from the share that is right, on average';
-COMMENT ON COLUMN textclf_models.parameters IS 'number of weights';
-COMMENT ON COLUMN textclf_models.bytes IS 'size in the database';
-COMMENT ON COLUMN textclf_models.options IS 'what it was trained with, defaults resolved';
+COMMENT ON VIEW @extschema@.textclf_models IS 'versions of the models that the current user may use';
+COMMENT ON COLUMN @extschema@.textclf_models.name IS 'name of the model';
+COMMENT ON COLUMN @extschema@.textclf_models.version IS 'number of the version; name@version means it';
+COMMENT ON COLUMN @extschema@.textclf_models.deployed IS 'whether the name alone means it';
+COMMENT ON COLUMN @extschema@.textclf_models.owner IS 'role that may change the model';
+COMMENT ON COLUMN @extschema@.textclf_models.created IS 'when it was trained or imported';
+COMMENT ON COLUMN @extschema@.textclf_models.source IS 'table or view that it learned from';
+COMMENT ON COLUMN @extschema@.textclf_models.text_column IS 'column that held the texts';
+COMMENT ON COLUMN @extschema@.textclf_models.label_column IS 'column that held the labels';
+COMMENT ON COLUMN @extschema@.textclf_models.classes IS 'number of labels that it tells apart';
+COMMENT ON COLUMN @extschema@.textclf_models.rows IS 'rows that it learned from or was judged on';
+COMMENT ON COLUMN @extschema@.textclf_models.accuracy IS 'share of the validation rows that it got right';
+COMMENT ON COLUMN @extschema@.textclf_models.macro_f1 IS 'mean F1 of the labels on the validation rows';
+COMMENT ON COLUMN @extschema@.textclf_models.deep_accuracy IS 'accuracy of the network alone; null if the model has none';
+COMMENT ON COLUMN @extschema@.textclf_models.wide_accuracy IS 'accuracy of the n-grams alone; null if the model has none';
+COMMENT ON COLUMN @extschema@.textclf_models.calibration_error IS 'how far probabilities are from the share that is right, on average';
+COMMENT ON COLUMN @extschema@.textclf_models.parameters IS 'number of weights';
+COMMENT ON COLUMN @extschema@.textclf_models.bytes IS 'size in the database';
+COMMENT ON COLUMN @extschema@.textclf_models.options IS 'what it was trained with, defaults resolved';
 
-CREATE VIEW textclf_cache AS
+CREATE VIEW @extschema@.textclf_cache AS
 SELECT model, version, bytes, hits, loaded, last_used
-FROM textclf_cache_entries();
-COMMENT ON VIEW textclf_cache IS 'models that this session keeps in memory, least recently used first';
-COMMENT ON COLUMN textclf_cache.model IS 'name of the model';
-COMMENT ON COLUMN textclf_cache.version IS 'number of the version';
-COMMENT ON COLUMN textclf_cache.bytes IS 'memory that it takes';
-COMMENT ON COLUMN textclf_cache.hits IS 'look-ups that found it in memory';
-COMMENT ON COLUMN textclf_cache.loaded IS 'when it was decoded';
-COMMENT ON COLUMN textclf_cache.last_used IS 'start of the statement that used it last';
+FROM @extschema@.textclf_cache_entries();
+COMMENT ON VIEW @extschema@.textclf_cache IS 'models that this session keeps in memory, least recently used first';
+COMMENT ON COLUMN @extschema@.textclf_cache.model IS 'name of the model';
+COMMENT ON COLUMN @extschema@.textclf_cache.version IS 'number of the version';
+COMMENT ON COLUMN @extschema@.textclf_cache.bytes IS 'memory that it takes';
+COMMENT ON COLUMN @extschema@.textclf_cache.hits IS 'look-ups that found it in memory';
+COMMENT ON COLUMN @extschema@.textclf_cache.loaded IS 'when it was decoded';
+COMMENT ON COLUMN @extschema@.textclf_cache.last_used IS 'start of the statement that used it last';
 
-GRANT SELECT ON textclf_models, textclf_cache TO PUBLIC;
+GRANT SELECT ON @extschema@.textclf_models, @extschema@.textclf_cache TO PUBLIC;

@@ -1,16 +1,49 @@
 /*
  * test_memory.c
  *	  Every allocation refused once: each call succeeds or says that memory is
- *	  short, and keeps nothing.
+ *	  short, keeps nothing, and the next call gives what it always gives.
  */
 #include "unit.h"
 
-/* Run action with allocation 1, 2, ... refused until none is; false: failed. */
+#include "hash.h"
+
+static uint64_t answer;			/* hash of what an action that succeeded gave */
+
 static void
-refuse_each(UnitMemory *memory, ClfStatus (*action) (ClfError *error))
+answer_with(const void *data, size_t length)
+{
+	answer = clf_hash_bytes(data, length, 0);
+}
+
+/* The answer is a model: its bytes, made with other memory. */
+static void
+answer_with_model(const ClfModel *model)
+{
+	UnitMemory	own;
+	void	   *encoded;
+	size_t		encoded_size;
+	ClfError	error;
+
+	unit_memory_init(&own);
+	CHECK(clf_model_encode(model, &own.allocator, &encoded, &encoded_size, &error) == CLF_OK, "%s", error.message);
+	answer_with(encoded, encoded_size);
+	own.allocator.free(own.allocator.context, encoded);
+}
+
+/*
+ * Run action with allocation 1, 2, ... refused until none is.  After every
+ * so-many-th refusal it runs with all memory.
+ */
+static void
+refuse_each(UnitMemory *memory, ClfStatus (*action) (ClfError *error), size_t every)
 {
 	size_t		blocks = memory->blocks;
 	size_t		bytes = memory->bytes;
+	ClfError	none;
+	uint64_t	right;
+
+	CHECK(action(&none) == CLF_OK, "fails with all memory: %s", none.message);
+	right = answer;
 
 	for (size_t n = 1;; n++)
 	{
@@ -28,12 +61,15 @@ refuse_each(UnitMemory *memory, ClfStatus (*action) (ClfError *error))
 			  "allocation %zu refused: %zu blocks are kept", n, memory->blocks - blocks);
 		if (!refused)
 		{
-			CHECK(status == CLF_OK, "fails with all memory: %s", error.message);
+			CHECK(status == CLF_OK && answer == right, "fails with all memory: %s", error.message);
 			CHECK(n > 1, "allocates nothing");
 			return;
 		}
 		CHECK(status == CLF_OK || (status == CLF_ERR_MEMORY && error.status == status),
 			  "allocation %zu refused: status %d, %s", n, status, error.message);
+		CHECK(status != CLF_OK || answer == right, "allocation %zu refused: another answer", n);
+		if (n % every == 0)
+			CHECK(action(&error) == CLF_OK && answer == right, "allocation %zu refused: the next call is wrong", n);
 	}
 }
 
@@ -49,8 +85,10 @@ decode(ClfError *error)
 	ClfModel   *decoded;
 	ClfStatus	status = clf_model_decode(&memory.allocator, bytes, size, &decoded, error);
 
-	if (status == CLF_OK)
-		clf_model_free(decoded);
+	if (status != CLF_OK)
+		return status;
+	answer_with_model(decoded);
+	clf_model_free(decoded);
 	return status;
 }
 
@@ -61,8 +99,10 @@ encode(ClfError *error)
 	size_t		encoded_size;
 	ClfStatus	status = clf_model_encode(model, &memory.allocator, &encoded, &encoded_size, error);
 
-	if (status == CLF_OK)
-		memory.allocator.free(memory.allocator.context, encoded);
+	if (status != CLF_OK)
+		return status;
+	answer_with(encoded, encoded_size);
+	memory.allocator.free(memory.allocator.context, encoded);
 	return status;
 }
 
@@ -80,6 +120,7 @@ predict(ClfError *error)
 	status = clf_predict(model, scratch, "apple and common1", 17, probability, error);
 	if (status == CLF_OK)
 		status = clf_tokens(model, scratch, "apple and common1", 17, &tokens, &count, error);
+	answer_with(probability, sizeof probability);
 	clf_scratch_free(scratch);
 	return status;
 }
@@ -93,8 +134,10 @@ train(ClfError *error)
 	ClfModel   *trained;
 	ClfStatus	status = unit_train(&host, &config, 40, 0, 1, 3, &trained, NULL, error);
 
-	if (status == CLF_OK)
-		clf_model_free(trained);
+	if (status != CLF_OK)
+		return status;
+	answer_with_model(trained);
+	clf_model_free(trained);
 	return status;
 }
 
@@ -115,9 +158,9 @@ model_calls(void)
 	model = unit_random_model(&memory.allocator, &config, 4, 1);
 	CHECK(clf_model_set_info(model, "{}", 2, &error) == CLF_OK, "%s", error.message);
 	CHECK(clf_model_encode(model, &memory.allocator, &bytes, &size, &error) == CLF_OK, "%s", error.message);
-	refuse_each(&memory, decode);
-	refuse_each(&memory, encode);
-	refuse_each(&memory, predict);
+	refuse_each(&memory, decode, 1);
+	refuse_each(&memory, encode, 1);
+	refuse_each(&memory, predict, 1);
 	memory.allocator.free(memory.allocator.context, bytes);
 	clf_model_free(model);
 	CHECK(memory.blocks == 0, "memory is kept");
@@ -127,7 +170,7 @@ static void
 check_training(void)
 {
 	unit_host_init(&host);
-	refuse_each(&host.memory, train);
+	refuse_each(&host.memory, train, 50);
 	unit_host_free(&host);
 }
 

@@ -29,6 +29,7 @@
 #include "guc.h"
 #include "model_cache.h"
 #include "model_store.h"
+#include "store.h"
 
 #define RESOLUTION_COUNT 8
 
@@ -111,7 +112,7 @@ same_text(const text *a, const text *b)
 static Resolution *
 find_resolution(const text *reference, Snapshot snapshot)
 {
-	Oid			extension = ModelStoreExtension();
+	Oid			extension = StoreExtension();
 
 	for (int i = 0; i < RESOLUTION_COUNT; i++)
 	{
@@ -176,7 +177,7 @@ make_resolution(const text *reference, Snapshot snapshot)
 	copy_snapshot(&slot->snapshot, snapshot);
 	MemoryContextSwitchTo(old);
 	slot->epoch = epoch;
-	slot->extension = ModelStoreExtension();
+	slot->extension = StoreExtension();
 	slot->version = version;
 	MemoryContextSetParent(context, cache_context);
 	slot->context = context;

@@ -2,13 +2,12 @@
  * model_store.c
  *	  The models in the database: names, versions, owners, grants, bytes.
  *
- * This is the only file that knows the tables.  It must never know what model
- * bytes mean.
+ * This is the only file that knows the tables of models.  It must never know
+ * what model bytes mean.
  *
- * The tables can be read by the extension's owner alone.  The fixed queries
- * below run under that role, with every name and operator qualified, so that
- * the caller's search_path has no say; who may do what is decided here, by
- * ModelStoreCheckUse and ModelStoreCheckOwner, for the role that called.
+ * The fixed queries below run as the owner of the tables (store.c); who may do
+ * what is decided here, by ModelStoreCheckUse and ModelStoreCheckOwner, for the
+ * role that called.
  *
  * Readers see what their snapshot sees.  Changes take a lock on the model's
  * name and then look with the latest snapshot: a training that ran for an hour
@@ -20,33 +19,18 @@
 #include <ctype.h>
 #include <limits.h>
 
-#include "access/genam.h"
-#include "access/htup_details.h"
-#include "access/table.h"
 #include "access/xact.h"
-#include "catalog/indexing.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "common/hashfn.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
-#include "utils/inval.h"
-#include "utils/lsyscache.h"
-#include "utils/memutils.h"
-#include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "compat.h"
 #include "model_store.h"
-
-#define EXTENSION_NAME "textclf"
-#define MODEL_TABLE "textclf_model"
+#include "store.h"
 
 /* ---- the queries ------------------------------------------------------ */
 
@@ -78,15 +62,7 @@ typedef enum QueryId
 	QUERY_COUNT
 } QueryId;
 
-#define MAX_ARGUMENTS 6
-
-typedef struct StoreQuery
-{
-	const char *text;			/* %1$s: the extension's schema, quoted */
-	Oid			arguments[MAX_ARGUMENTS];	/* ends with InvalidOid */
-} StoreQuery;
-
-#define EQ " OPERATOR(pg_catalog.=) "
+#define EQ STORE_EQ
 
 static StoreQuery queries[QUERY_COUNT] = {
 	/* model, version or NULL: version and digest are NULL if there is none */
@@ -191,227 +167,12 @@ static StoreQuery queries[QUERY_COUNT] = {
 	{TEXTOID, OIDOID}}
 };
 
-/* With which eyes a query looks at the tables. */
-typedef enum View
-{
-	VIEW_ACTIVE,				/* reads what the calling statement sees */
-	VIEW_LATEST,				/* reads what is committed now */
-	VIEW_CHANGE					/* reads that too, and writes */
-} View;
-
-/* ---- where the tables are --------------------------------------------- */
-
-/*
- * The extension can be dropped, created again elsewhere and given to another
- * owner, in one session.  All of that, and a renamed schema, sends one of the
- * two invalidation messages that reset valid.
- */
-static struct
-{
-	bool		valid;
-	Oid			extension;
-	Oid			table;			/* textclf_model, which stands for all */
-	Oid			owner;			/* of that table */
-	char	   *schema;			/* quoted; in TopMemoryContext */
-} place;
-
-static SPIPlanPtr plans[QUERY_COUNT];	/* for place.schema */
-
-static void
-relation_changed(Datum argument, Oid relation)
-{
-	if (relation == InvalidOid || relation == place.table)
-		place.valid = false;
-}
-
-static void
-schema_changed(Datum argument, int cache, uint32 hash)
-{
-	place.valid = false;
-}
-
-/* Read OID and schema of the extension from the catalog. */
-static void
-find_extension(Oid *extension, Oid *schema)
-{
-	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
-	ScanKeyData key;
-	SysScanDesc scan;
-	HeapTuple	tuple;
-
-	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
-				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
-	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
-	tuple = systable_getnext(scan);
-	if (!HeapTupleIsValid(tuple))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
-	*extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
-	*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
-	systable_endscan(scan);
-	table_close(catalog, AccessShareLock);
-}
-
-/* Owner of a table. */
-static Oid
-table_owner(Oid table)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", table);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
-/* Forget the plans, which have the name of another schema in them. */
-static void
-drop_plans(void)
-{
-	for (int i = 0; i < QUERY_COUNT; i++)
-	{
-		if (plans[i] != NULL)
-			SPI_freeplan(plans[i]);
-		plans[i] = NULL;
-	}
-}
-
-/* Make place valid. */
-static void
-find_place(void)
-{
-	static bool registered = false;
-	Oid			extension;
-	Oid			schema;
-	Oid			table;
-	char	   *schema_name;
-
-	if (place.valid)
-		return;
-	if (!registered)
-	{
-		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
-		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
-		registered = true;
-	}
-
-	find_extension(&extension, &schema);
-	table = get_relname_relid(MODEL_TABLE, schema);
-	schema_name = get_namespace_name(schema);
-	if (!OidIsValid(table) || schema_name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("extension \"%s\" has lost its table \"%s\"",
-						EXTENSION_NAME, MODEL_TABLE)));
-
-	if (place.schema == NULL || extension != place.extension ||
-		strcmp(place.schema, quote_identifier(schema_name)) != 0)
-	{
-		drop_plans();
-		if (place.schema != NULL)
-			pfree(place.schema);
-		place.schema = NULL;
-		place.schema = MemoryContextStrdup(TopMemoryContext,
-										   quote_identifier(schema_name));
-	}
-	place.extension = extension;
-	place.table = table;
-	place.owner = table_owner(table);
-	place.valid = true;
-}
-
-Oid
-ModelStoreExtension(void)
-{
-	find_place();
-	return place.extension;
-}
-
 /* ---- running queries -------------------------------------------------- */
 
-/* What store_end restores. */
-typedef struct StoreSession
-{
-	Oid			user;
-	int			security_context;
-	MemoryContext caller;		/* context for results */
-} StoreSession;
-
-/*
- * Become the owner of the tables, for the fixed queries only.  If an error
- * comes in between, the end of the (sub)transaction restores the user.
- */
-static void
-store_begin(StoreSession *session)
-{
-	session->caller = CurrentMemoryContext;
-	find_place();
-	GetUserIdAndSecContext(&session->user, &session->security_context);
-	SetUserIdAndSecContext(place.owner,
-						   session->security_context |
-						   SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_NOFORCE_RLS);
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-}
-
-static void
-store_end(const StoreSession *session)
-{
-	if (SPI_finish() != SPI_OK_FINISH)
-		elog(ERROR, "SPI_finish failed");
-	SetUserIdAndSecContext(session->user, session->security_context);
-}
-
-/* The plan of a query, prepared at its first use. */
-static SPIPlanPtr
-get_plan(QueryId id)
-{
-	StoreQuery *query = &queries[id];
-	int			arguments = 0;
-	SPIPlanPtr	plan;
-
-	if (plans[id] != NULL)
-		return plans[id];
-	while (arguments < MAX_ARGUMENTS && OidIsValid(query->arguments[arguments]))
-		arguments++;
-	plan = SPI_prepare(psprintf(query->text, place.schema), arguments,
-					   query->arguments);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_keepplan(plan) != 0)
-		elog(ERROR, "SPI_keepplan failed");
-	plans[id] = plan;
-	return plan;
-}
-
-/* Run a query between store_begin and store_end; its rows are in SPI_tuptable. */
 static uint64
-run_query(QueryId id, View view, Datum *arguments, const char *nulls)
+run_query(QueryId id, StoreView view, Datum *arguments, const char *nulls)
 {
-	SPIPlanPtr	plan = get_plan(id);
-	int			result;
-
-	if (view == VIEW_ACTIVE)
-		result = SPI_execute_plan(plan, arguments, nulls, true, 0);
-	else
-		result = SPI_execute_snapshot(plan, arguments, nulls,
-									  GetLatestSnapshot(), InvalidSnapshot,
-									  view == VIEW_LATEST, true, 0);
-	if (result < 0)
-		elog(ERROR, "query on models failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-/* A column of the first row. */
-static Datum
-get_column(int column, bool *isnull)
-{
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-						 column, isnull);
+	return StoreRun(&queries[id], view, arguments, nulls);
 }
 
 /* Run a single query that changes the tables. */
@@ -421,9 +182,9 @@ change(QueryId id, Datum first, Datum second)
 	StoreSession session;
 	Datum		arguments[] = {first, second};
 
-	store_begin(&session);
-	run_query(id, VIEW_CHANGE, arguments, NULL);
-	store_end(&session);
+	StoreBegin(&session);
+	run_query(id, STORE_CHANGE, arguments, NULL);
+	StoreEnd(&session);
 }
 
 /*
@@ -438,11 +199,11 @@ read_number(QueryId id, Datum first, Datum second, Datum *number)
 	bool		found;
 	bool		isnull = true;
 
-	store_begin(&session);
-	found = run_query(id, VIEW_LATEST, arguments, NULL) > 0;
+	StoreBegin(&session);
+	found = run_query(id, STORE_LATEST, arguments, NULL) > 0;
 	if (found)
-		*number = get_column(1, &isnull);	/* int4 or oid: by value */
-	store_end(&session);
+		*number = StoreColumn(1, &isnull);	/* int4 or oid: by value */
+	StoreEnd(&session);
 	return found && !isnull;
 }
 
@@ -546,12 +307,12 @@ ModelStoreResolve(const char *reference, MemoryContext context,
 	if (version == VERSION_DEPLOYED)
 		nulls[1] = 'n';
 
-	store_begin(&session);
-	if (run_query(QUERY_RESOLVE, VIEW_ACTIVE, arguments, nulls) == 0)
+	StoreBegin(&session);
+	if (run_query(QUERY_RESOLVE, STORE_ACTIVE, arguments, nulls) == 0)
 		report_no_model(name);
-	result->owner = DatumGetObjectId(get_column(3, &isnull));
-	copy_grantees(get_column(4, &isnull), context, result);
-	value = get_column(1, &isnull);
+	result->owner = DatumGetObjectId(StoreColumn(3, &isnull));
+	copy_grantees(StoreColumn(4, &isnull), context, result);
+	value = StoreColumn(1, &isnull);
 	if (isnull)
 	{
 		SetUserIdAndSecContext(session.user, session.security_context);
@@ -564,7 +325,7 @@ ModelStoreResolve(const char *reference, MemoryContext context,
 		report_no_version(name, version);
 	}
 	result->version = DatumGetInt32(value);
-	digest = DatumGetByteaPP(get_column(2, &isnull));
+	digest = DatumGetByteaPP(StoreColumn(2, &isnull));
 	if (VARSIZE_ANY_EXHDR(digest) != MODEL_DIGEST_SIZE)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -573,7 +334,7 @@ ModelStoreResolve(const char *reference, MemoryContext context,
 				 errdetail("Its digest has the wrong length.")));
 	memcpy(result->digest, VARDATA_ANY(digest), MODEL_DIGEST_SIZE);
 	result->name = MemoryContextStrdup(context, name);
-	store_end(&session);
+	StoreEnd(&session);
 }
 
 void
@@ -613,14 +374,14 @@ fetch(QueryId id, const ModelVersion *version)
 	Datum		value;
 	bool		isnull;
 
-	store_begin(&session);
-	if (run_query(id, VIEW_ACTIVE, arguments, NULL) == 0)
+	StoreBegin(&session);
+	if (run_query(id, STORE_ACTIVE, arguments, NULL) == 0)
 		report_no_version(version->name, version->version);
-	value = get_column(1, &isnull);
+	value = StoreColumn(1, &isnull);
 	old = MemoryContextSwitchTo(session.caller);
 	value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	MemoryContextSwitchTo(old);
-	store_end(&session);
+	StoreEnd(&session);
 	return value;
 }
 
@@ -664,8 +425,7 @@ lock_number(const char *name)
 static void
 lock_number_exclusively(uint32 number)
 {
-	find_place();
-	LockDatabaseObject(place.table, number, 0, ShareUpdateExclusiveLock);
+	LockDatabaseObject(StoreModelTable(), number, 0, ShareUpdateExclusiveLock);
 }
 
 bool
@@ -730,9 +490,9 @@ ModelStoreAdd(const char *name, const NewVersion *content)
 	arguments[2] = PointerGetDatum(digest);
 	arguments[3] = CStringGetTextDatum(content->info);
 	arguments[4] = PointerGetDatum(content->bytes);
-	store_begin(&session);
-	run_query(QUERY_ADD, VIEW_CHANGE, arguments, NULL);
-	store_end(&session);
+	StoreBegin(&session);
+	run_query(QUERY_ADD, STORE_CHANGE, arguments, NULL);
+	StoreEnd(&session);
 	return DatumGetInt32(number);
 }
 
@@ -754,9 +514,9 @@ ModelStoreTrim(const char *name, int32 keep)
 		Int32GetDatum(keep)
 	};
 
-	store_begin(&session);
-	run_query(QUERY_TRIM, VIEW_CHANGE, arguments, NULL);
-	store_end(&session);
+	StoreBegin(&session);
+	run_query(QUERY_TRIM, STORE_CHANGE, arguments, NULL);
+	StoreEnd(&session);
 }
 
 void

@@ -64,9 +64,6 @@ extern bytea *ModelStoreFetch(const ModelVersion *version);
 /* What is remembered of its training. */
 extern Jsonb *ModelStoreFetchInfo(const ModelVersion *version);
 
-/* OID of the extension; changes if it is dropped and created again. */
-extern Oid	ModelStoreExtension(void);
-
 /* ---- changing --------------------------------------------------------- */
 
 /*

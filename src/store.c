@@ -1,0 +1,243 @@
+/*
+ * store.c
+ *	  Fixed queries on the extension's own tables, run as their owner.
+ *
+ * Nobody but the extension's owner can read the tables.  The queries run under
+ * that role, with every name and operator qualified; who may do what is decided
+ * by those who ask.  This file knows where the tables are, and must never know
+ * what is in them.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_extension.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "compat.h"
+#include "store.h"
+
+#define EXTENSION_NAME "textclf"
+#define MODEL_TABLE "textclf_model"
+
+/* ---- where the tables are --------------------------------------------- */
+
+/*
+ * The extension can be dropped, created again elsewhere and given to another
+ * owner, in one session.  All of that, and a renamed schema, sends one of the
+ * two invalidation messages that reset valid.
+ */
+static struct
+{
+	bool		valid;
+	Oid			extension;
+	Oid			table;			/* textclf_model, which stands for all */
+	Oid			owner;			/* of that table */
+	char	   *schema;			/* quoted; in TopMemoryContext */
+} place;
+
+static StoreQuery *prepared = NULL; /* those with a plan, for place.schema */
+
+static void
+relation_changed(Datum argument, Oid relation)
+{
+	if (relation == InvalidOid || relation == place.table)
+		place.valid = false;
+}
+
+static void
+schema_changed(Datum argument, int cache, uint32 hash)
+{
+	place.valid = false;
+}
+
+/* Read OID and schema of the extension from the catalog. */
+static void
+find_extension(Oid *extension, Oid *schema)
+{
+	Relation	catalog = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber,
+				F_NAMEEQ, CStringGetDatum(EXTENSION_NAME));
+	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (!HeapTupleIsValid(tuple))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("extension \"%s\" does not exist", EXTENSION_NAME)));
+	*extension = ((Form_pg_extension) GETSTRUCT(tuple))->oid;
+	*schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+}
+
+/* Owner of a table. */
+static Oid
+table_owner(Oid table)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(table));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", table);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Forget the plans, which have the name of another schema in them. */
+static void
+drop_plans(void)
+{
+	while (prepared != NULL)
+	{
+		StoreQuery *query = prepared;
+
+		prepared = query->next;
+		SPI_freeplan(query->plan);
+		query->plan = NULL;
+	}
+}
+
+/* Make place valid. */
+static void
+find_place(void)
+{
+	static bool registered = false;
+	Oid			extension;
+	Oid			schema;
+	Oid			table;
+	char	   *schema_name;
+
+	if (place.valid)
+		return;
+	if (!registered)
+	{
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+		registered = true;
+	}
+
+	find_extension(&extension, &schema);
+	table = get_relname_relid(MODEL_TABLE, schema);
+	schema_name = get_namespace_name(schema);
+	if (!OidIsValid(table) || schema_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("extension \"%s\" has lost its table \"%s\"",
+						EXTENSION_NAME, MODEL_TABLE)));
+
+	if (place.schema == NULL || extension != place.extension ||
+		strcmp(place.schema, quote_identifier(schema_name)) != 0)
+	{
+		drop_plans();
+		if (place.schema != NULL)
+			pfree(place.schema);
+		place.schema = NULL;
+		place.schema = MemoryContextStrdup(TopMemoryContext,
+										   quote_identifier(schema_name));
+	}
+	place.extension = extension;
+	place.table = table;
+	place.owner = table_owner(table);
+	place.valid = true;
+}
+
+Oid
+StoreExtension(void)
+{
+	find_place();
+	return place.extension;
+}
+
+Oid
+StoreModelTable(void)
+{
+	find_place();
+	return place.table;
+}
+
+/* ---- running queries -------------------------------------------------- */
+
+void
+StoreBegin(StoreSession *session)
+{
+	session->caller = CurrentMemoryContext;
+	find_place();
+	GetUserIdAndSecContext(&session->user, &session->security_context);
+	SetUserIdAndSecContext(place.owner,
+						   session->security_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_NOFORCE_RLS);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+void
+StoreEnd(const StoreSession *session)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+	SetUserIdAndSecContext(session->user, session->security_context);
+}
+
+/* The plan of a query, prepared at its first use. */
+static SPIPlanPtr
+get_plan(StoreQuery *query)
+{
+	int			arguments = 0;
+	SPIPlanPtr	plan;
+
+	if (query->plan != NULL)
+		return query->plan;
+	while (arguments < STORE_MAX_ARGUMENTS && OidIsValid(query->arguments[arguments]))
+		arguments++;
+	plan = SPI_prepare(psprintf(query->text, place.schema), arguments,
+					   query->arguments);
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	query->plan = plan;
+	query->next = prepared;
+	prepared = query;
+	return plan;
+}
+
+uint64
+StoreRun(StoreQuery *query, StoreView view, Datum *arguments, const char *nulls)
+{
+	SPIPlanPtr	plan = get_plan(query);
+	int			result;
+
+	if (view == STORE_ACTIVE)
+		result = SPI_execute_plan(plan, arguments, nulls, true, 0);
+	else
+		result = SPI_execute_snapshot(plan, arguments, nulls,
+									  GetLatestSnapshot(), InvalidSnapshot,
+									  view == STORE_LATEST, true, 0);
+	if (result < 0)
+		elog(ERROR, "query on the tables of textclf failed: %s",
+			 SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+Datum
+StoreColumn(int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+						 column, isnull);
+}

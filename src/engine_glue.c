@@ -201,7 +201,7 @@ monotonic_seconds(void *context)
 }
 
 EngineHost *
-EngineHostCreate(void)
+EngineHostCreate(bool outlives_transaction)
 {
 	Size		memory = GucKilobytes(textclf_training_memory);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
@@ -211,7 +211,7 @@ EngineHostCreate(void)
 	EngineHost *host = palloc0(sizeof(EngineHost));
 
 	host->context = context;
-	host->rows = RowStoreCreate(memory / ROW_SHARE);
+	host->rows = RowStoreCreate(memory / ROW_SHARE, outlives_transaction);
 	host->clf.allocator = EngineAllocator(context);
 	host->clf.memory_limit = memory / ROW_SHARE * (ROW_SHARE - 1);
 	host->clf.store.append = append_row;

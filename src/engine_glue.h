@@ -34,9 +34,9 @@ extern void EngineCheck(ClfStatus status, const ClfError *error);
 /*
  * Make a host for one training.  All its memory lies in one context, a child
  * of CurrentMemoryContext; textclf.training_memory is divided between rows and
- * weights.
+ * weights.  outlives_transaction: see RowStoreCreate.
  */
-extern EngineHost *EngineHostCreate(void);
+extern EngineHost *EngineHostCreate(bool outlives_transaction);
 extern const ClfHost *EngineHostClf(EngineHost *host);
 extern MemoryContext EngineHostContext(EngineHost *host);
 

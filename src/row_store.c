@@ -16,6 +16,7 @@
 
 #include "storage/buffile.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 
 #include "compat.h"
 #include "row_store.h"
@@ -25,6 +26,8 @@
 struct RowStore
 {
 	MemoryContext context;
+	ResourceOwner owner;		/* of the file */
+	bool		outlives_transaction;
 	char	  **blocks;
 	int			nblocks;
 	int			max_blocks;		/* how many the memory limit allows */
@@ -36,11 +39,13 @@ struct RowStore
 };
 
 RowStore *
-RowStoreCreate(Size memory_limit)
+RowStoreCreate(Size memory_limit, bool outlives_transaction)
 {
 	RowStore   *store = palloc0(sizeof(RowStore));
 
 	store->context = CurrentMemoryContext;
+	store->owner = CurrentResourceOwner;
+	store->outlives_transaction = outlives_transaction;
 	store->max_blocks = Min(memory_limit / BLOCK_SIZE, INT_MAX / 2);
 	return store;
 }
@@ -81,17 +86,25 @@ seek_file(RowStore *store, uint64 offset)
 				 errmsg("could not seek in temporary file of training rows")));
 }
 
+/* Begin the file; the server keeps both context and owner in it. */
+static void
+create_file(RowStore *store)
+{
+	MemoryContext old_context = MemoryContextSwitchTo(store->context);
+	ResourceOwner old_owner = CurrentResourceOwner;
+
+	CurrentResourceOwner = store->owner;
+	store->file = BufFileCreateTemp(store->outlives_transaction);
+	store->file_at_end = true;
+	CurrentResourceOwner = old_owner;
+	MemoryContextSwitchTo(old_context);
+}
+
 static void
 append_to_file(RowStore *store, const void *bytes, Size size)
 {
 	if (store->file == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(store->context);
-
-		store->file = BufFileCreateTemp(false);
-		store->file_at_end = true;
-		MemoryContextSwitchTo(old);
-	}
+		create_file(store);
 	if (!store->file_at_end)
 		seek_file(store, store->file_size);
 	store->file_at_end = true;

@@ -12,10 +12,11 @@ typedef struct RowStore RowStore;
 
 /*
  * Make an empty store in CurrentMemoryContext.  Its file, if it comes to one,
- * belongs to the current resource owner, which removes it if an error does
- * not leave the time for RowStoreFree.
+ * is removed by the end of the transaction if an error does not leave the time
+ * for RowStoreFree; or, if it outlives transactions, by the end of the process.
+ * CurrentResourceOwner must live as long as the store.
  */
-extern RowStore *RowStoreCreate(Size memory_limit);
+extern RowStore *RowStoreCreate(Size memory_limit, bool outlives_transaction);
 
 /* Append size bytes.  Errors: no memory, no disk space, temp_file_limit. */
 extern void RowStoreAppend(RowStore *store, const void *bytes, Size size);

@@ -43,14 +43,14 @@ typedef struct Judge
 } Judge;
 
 KeptRows *
-KeptRowsCreate(void)
+KeptRowsCreate(bool outlives_transaction)
 {
 	KeptRows   *rows = palloc(sizeof(KeptRows));
 
 	rows->descriptor = CreateTemplateTupleDesc(2);
-	TupleDescInitEntry(rows->descriptor, 1, "doc", TEXTOID, -1, 0);
-	TupleDescInitEntry(rows->descriptor, 2, "label", TEXTOID, -1, 0);
-	rows->store = tuplestore_begin_heap(true, false, work_mem);
+	TupleDescInitBuiltinEntry(rows->descriptor, 1, "doc", TEXTOID, -1, 0);
+	TupleDescInitBuiltinEntry(rows->descriptor, 2, "label", TEXTOID, -1, 0);
+	rows->store = tuplestore_begin_heap(true, outlives_transaction, work_mem);
 	return rows;
 }
 

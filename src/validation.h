@@ -11,8 +11,11 @@
 
 typedef struct KeptRows KeptRows;
 
-/* Make an empty collection; beyond work_mem it goes to a temporary file. */
-extern KeptRows *KeptRowsCreate(void);
+/*
+ * Make an empty collection; beyond work_mem it goes to a temporary file.
+ * outlives_transaction: see RowStoreCreate.
+ */
+extern KeptRows *KeptRowsCreate(bool outlives_transaction);
 
 /* Keep a row.  Rows are kept in the order in which the trainer gets them. */
 extern void KeptRowsAdd(KeptRows *rows, text *doc, text *label);

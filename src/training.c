@@ -1,0 +1,433 @@
+/*
+ * training.c
+ *	  The course of a training: a request is checked, rows are read, the engine
+ *	  learns, a version is published.
+ *
+ * The engine does the learning in steps of about 20 ms.  Between two of them no
+ * frame of it is on the stack, so a cancel can be answered there, and progress
+ * is told.  Reading and publishing need a transaction, learning needs none.
+ * This file must never know what a weight is, nor who waits for the training.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "engine_glue.h"
+#include "guc.h"
+#include "model_cache.h"
+#include "model_info.h"
+#include "model_store.h"
+#include "publish.h"
+#include "row_source.h"
+#include "training.h"
+#include "validation.h"
+#include "version.h"
+
+struct Training
+{
+	const TrainRequest *request;
+	EngineHost *host;
+	ClfTrainer *trainer;
+	KeptRows   *kept;			/* for deploy = if_better, else NULL */
+	ClfModel   *model;			/* NULL until it has learned */
+	ClfSummary	summary;
+	int64		skipped;
+	double		started;		/* clock of the host */
+	double		learning_started;
+	double		seconds;		/* that reading and learning took */
+	TrainProgress progress;
+};
+
+/* Time on the clock that the engine sees too. */
+static double
+clock_seconds(const Training *training)
+{
+	const ClfHost *clf = EngineHostClf(training->host);
+
+	return clf->seconds(clf->clock_context);
+}
+
+/* ---- the request ------------------------------------------------------ */
+
+/* Whoever has learned from the validation rows cannot be judged by them. */
+static void
+check_deployment(TrainOptions *options)
+{
+	if (options->deploy != DEPLOY_IF_BETTER)
+		return;
+	if (options->config.validation_split == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"deploy\" cannot be \"if_better\" when \"validation_split\" is 0"),
+				 errdetail("There are no rows on which to compare.")));
+	if (options->config.refit == 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"deploy\" cannot be \"if_better\" when \"refit\" is true"),
+				 errdetail("The new version would be judged by rows that it has learned from.")));
+	options->config.refit = 0;
+}
+
+void
+TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
+				 char *label_column, char *model, Jsonb *options)
+{
+	request->source = source;
+	request->source_name = RowSourceName(source);
+	request->text_column = text_column;
+	request->label_column = label_column;
+	request->model = model != NULL ? model : get_rel_name(source);
+	ModelNameCheck(request->model);
+
+	if (options == NULL)
+		options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+	OptionsParse(options, &request->options);
+	check_deployment(&request->options);
+	ModelStoreMayChange(request->model, true);	/* before an hour is spent */
+}
+
+/* Raise an error if an argument is NULL. */
+static void
+require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
+{
+	if (PG_ARGISNULL(argument))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("%s must not be null", name)));
+}
+
+void
+TrainRequestFromArguments(FunctionCallInfo fcinfo, TrainRequest *request)
+{
+	require_argument(fcinfo, 0, "source");
+	require_argument(fcinfo, 1, "text_column");
+	require_argument(fcinfo, 2, "label_column");
+	TrainRequestInit(request, PG_GETARG_OID(0),
+					 pstrdup(NameStr(*PG_GETARG_NAME(1))),
+					 pstrdup(NameStr(*PG_GETARG_NAME(2))),
+					 PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)),
+					 PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
+}
+
+/* ---- begin and end ---------------------------------------------------- */
+
+Training *
+TrainingBegin(const TrainRequest *request, bool outlives_transaction)
+{
+	Training   *training = palloc0(sizeof(Training));
+	ClfError	error;
+
+	training->request = request;
+	training->host = EngineHostCreate(outlives_transaction);
+	training->started = clock_seconds(training);
+	if (request->options.deploy == DEPLOY_IF_BETTER)
+		training->kept = KeptRowsCreate(outlives_transaction);
+	EngineHostCheck(training->host,
+					clf_trainer_new(&request->options.config,
+									EngineHostClf(training->host),
+									&training->trainer, &error),
+					&error);
+	return training;
+}
+
+void
+TrainingEnd(Training *training)
+{
+	if (training->kept != NULL)
+		KeptRowsFree(training->kept);
+	if (training->model != NULL)
+		clf_model_free(training->model);
+	clf_trainer_free(training->trainer);
+	EngineHostFree(training->host);
+	pfree(training);
+}
+
+/* ---- rows ------------------------------------------------------------- */
+
+static void
+add_row(Training *training, text *doc, text *label)
+{
+	EngineText	doc_utf8 = EngineTextInit(VARDATA_ANY(doc), VARSIZE_ANY_EXHDR(doc));
+	EngineText	label_utf8 = EngineTextInit(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
+	ClfError	error;
+
+	EngineHostCheck(training->host,
+					clf_trainer_add(training->trainer,
+									doc_utf8.bytes, doc_utf8.length,
+									label_utf8.bytes, label_utf8.length,
+									&error),
+					&error);
+	EngineTextFree(&doc_utf8);
+	EngineTextFree(&label_utf8);
+	if (training->kept != NULL)
+		KeptRowsAdd(training->kept, doc, label);
+}
+
+void
+TrainingReadRows(Training *training)
+{
+	const TrainRequest *request = training->request;
+	RowSource  *source = RowSourceOpen(request->source, request->text_column,
+									   request->label_column);
+	text	   *doc;
+	text	   *label;
+
+	while (RowSourceNext(source, &doc, &label))
+	{
+		if (doc != NULL && label != NULL)
+			add_row(training, doc, label);
+		else
+			training->skipped++;
+	}
+	RowSourceClose(source);
+}
+
+/* ---- learning --------------------------------------------------------- */
+
+/*
+ * Refuse a model that could not be stored, before its network is trained.  A
+ * weight takes 4 bytes in the network and 2 in the linear branch; how many are
+ * in which is not told, so this is the least that they take.  What they take in
+ * fact is checked when the model is encoded.
+ */
+static void
+check_model_size(const Training *training)
+{
+	int32		architecture = training->request->options.config.architecture;
+	bool		has_wide = architecture == CLF_ARCH_HYBRID ||
+		architecture == CLF_ARCH_LINEAR;
+	Size		bytes = clf_trainer_parameters(training->trainer) *
+		(has_wide ? sizeof(uint16) : sizeof(float));
+
+	if (bytes > GucKilobytes(textclf_max_model_size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model would be too large"),
+				 errdetail("Its weights would take at least %zu kB; textclf.max_model_size is %d kB.",
+						   bytes / 1024 + 1, textclf_max_model_size),
+				 errhint("Ask for a smaller model with the options num_words, embedding_dim or units, or raise textclf.max_model_size.")));
+}
+
+/* Bring the figures up to what the engine has just told. */
+static void
+update_progress(Training *training)
+{
+	TrainProgress *progress = &training->progress;
+	const ClfProgress *engine = &progress->engine;
+	double		epochs_done;
+
+	progress->seconds = clock_seconds(training) - training->learning_started;
+	if (engine->epoch_ended)
+	{
+		/* if there is a next one, the number is of that */
+		epochs_done = engine->epoch - (engine->phase == CLF_PHASE_TRAIN ? 1 : 0);
+		progress->figures = engine->last_epoch;
+	}
+	else if (engine->phase == CLF_PHASE_TRAIN && engine->rows_done > 0)
+	{
+		epochs_done = engine->epoch - 1 + (double) engine->rows_done / engine->rows;
+		progress->figures.loss = engine->loss;
+		progress->figures.accuracy = engine->accuracy;
+		progress->figures.val_loss = progress->figures.val_accuracy = NAN;
+	}
+	else
+		return;
+	progress->epochs_done = epochs_done;
+	progress->rows_per_second = epochs_done * engine->rows / progress->seconds;
+	progress->seconds_left = (engine->epochs - epochs_done) * progress->seconds / epochs_done;
+}
+
+void
+TrainingLearn(Training *training, TrainReporter reporter, void *context)
+{
+	ClfProgress *engine = &training->progress.engine;
+	bool		sized = false;
+	ClfError	error;
+
+	engine->phase = CLF_PHASE_PREPARE;
+	while (engine->phase != CLF_PHASE_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (engine->phase == CLF_PHASE_PREPARE)
+			training->learning_started = clock_seconds(training);
+		EngineHostCheck(training->host,
+						clf_trainer_step(training->trainer, engine, &error),
+						&error);
+		if (!sized && engine->phase != CLF_PHASE_PREPARE)
+		{
+			check_model_size(training);
+			sized = true;
+		}
+		update_progress(training);
+		if (reporter != NULL)
+			reporter(context, &training->progress);
+	}
+	EngineHostCheck(training->host,
+					clf_trainer_finish(training->trainer, &training->model,
+									   &training->summary, &error),
+					&error);
+	training->seconds = clock_seconds(training) - training->started;
+}
+
+const ClfSummary *
+TrainingSummary(const Training *training)
+{
+	return &training->summary;
+}
+
+char *
+TrainingFewRows(const Training *training)
+{
+	const ClfSummary *summary = &training->summary;
+	int			rarest = 0;
+	size_t		length;
+	const char *label;
+
+	for (int i = 1; i < summary->classes; i++)
+		if (summary->class_rows[i] < summary->class_rows[rarest])
+			rarest = i;
+	if (summary->rows >= TRAIN_FEW_ROWS &&
+		summary->class_rows[rarest] >= TRAIN_FEW_CLASS_ROWS)
+		return NULL;
+	label = clf_model_label(training->model, rarest, &length);
+	return psprintf(_("There are %lld rows; the rarest label, \"%s\", has %lld."),
+					(long long) summary->rows,
+					text_to_cstring(EngineTextToServer(label, length)),
+					(long long) summary->class_rows[rarest]);
+}
+
+/* ---- publishing ------------------------------------------------------- */
+
+/* What is remembered of the training. */
+static void
+describe_training(const Training *training, ModelInfo *info)
+{
+	const ClfSummary *summary = &training->summary;
+
+	ModelInfoInit(info);
+	info->textclf_version = pstrdup(TEXTCLF_VERSION);
+	info->source = training->request->source_name;
+	info->text_column = training->request->text_column;
+	info->label_column = training->request->label_column;
+	info->rows = summary->rows;
+	info->skipped = training->skipped;
+	info->training_rows = summary->training_rows;
+	info->validation_rows = summary->validation_rows;
+	info->epochs = summary->epochs;
+	info->best_epoch = summary->best_epoch;
+	info->accuracy = summary->accuracy;
+	info->macro_f1 = summary->macro_f1;
+	info->deep_accuracy = summary->deep_accuracy;
+	info->wide_accuracy = summary->wide_accuracy;
+	info->calibration_error = summary->calibration_error;
+	info->seconds = training->seconds;
+	info->history = unconstify(ClfEpoch *, summary->history);
+	info->history_length = summary->epochs;
+	info->class_count = summary->classes;
+	info->class_rows = palloc(summary->classes * sizeof(int64));
+	for (int i = 0; i < summary->classes; i++)
+		info->class_rows[i] = summary->class_rows[i];
+}
+
+/* The bytes to store, with what is remembered inside and beside them. */
+static void
+make_content(const Training *training, NewVersion *content)
+{
+	ModelInfo	info;
+	char	   *json;
+	EngineText	utf8;
+	ClfError	error;
+
+	describe_training(training, &info);
+	json = ModelInfoToJson(&info, NULL);
+	utf8 = EngineTextInit(json, strlen(json));
+	EngineCheck(clf_model_set_info(training->model, utf8.bytes, utf8.length, &error),
+				&error);
+	EngineTextFree(&utf8);
+	content->info = ModelInfoToJson(&info, training->model);
+	content->bytes = EngineEncode(training->model, content->digest);
+}
+
+/*
+ * Macro F1 of the deployed version: on the rows that this training held back
+ * or, if it has learned from such rows itself, on those that its own training
+ * judged it by before it did.
+ */
+static double
+deployed_macro_f1(const Training *training, const ClfModel *deployed)
+{
+	ModelInfo	info;
+
+	if (!clf_model_config(deployed)->refit)
+		return KeptRowsMacroF1(training->kept, training->trainer, training->model,
+							   deployed);
+	ModelInfoFromModel(deployed, &info);
+	return info.macro_f1;
+}
+
+/*
+ * Is the new version at least as good as the one that is deployed now, on the
+ * rows that were held back?
+ */
+static bool
+is_better(const Training *training)
+{
+	const char *name = training->request->model;
+	double		deployed_f1;
+	double		new_f1;
+	bool		better;
+
+	new_f1 = KeptRowsMacroF1(training->kept, training->trainer, training->model,
+							 training->model);
+	PushActiveSnapshot(GetLatestSnapshot());
+	deployed_f1 = deployed_macro_f1(training,
+									ModelCacheLookup(cstring_to_text(name))->model);
+	PopActiveSnapshot();
+
+	better = new_f1 >= deployed_f1; /* not if there was nothing to compare */
+	if (!better)
+		ereport(NOTICE,
+				(errmsg("the new version of model \"%s\" is not deployed", name),
+				 errdetail("On validation rows its macro F1 is %.3f; the deployed version has %.3f.",
+						   new_f1, deployed_f1)));
+	return better;
+}
+
+/* Under the model's lock: does the new version become the deployed one? */
+static bool
+decide_deployment(const Training *training)
+{
+	switch (training->request->options.deploy)
+	{
+		case DEPLOY_NEVER:
+			return false;
+		case DEPLOY_IF_BETTER:
+			return ModelStoreDeployed(training->request->model) == VERSION_DEPLOYED ||
+				is_better(training);
+		default:
+			return true;
+	}
+}
+
+void
+TrainingPublish(Training *training, TrainResult *result)
+{
+	const char *name = training->request->model;
+	NewVersion	content;
+	bool		exists;
+
+	make_content(training, &content);
+	exists = ModelStoreLock(name, true);
+	result->deployed = decide_deployment(training);
+	result->version = PublishVersion(name, exists, &content, result->deployed);
+	result->summary = training->summary;
+	result->skipped = training->skipped;
+	result->seconds = training->seconds;
+	pfree(content.bytes);
+}

@@ -177,6 +177,15 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 50;
 COMMENT ON FUNCTION textclf_tokens(text, text) IS
 'a text as a model reads it';
 
+CREATE FUNCTION textclf_explain(
+	model text, doc text, label text DEFAULT NULL,
+	OUT "position" int, OUT token text, OUT start_offset int, OUT end_offset int,
+	OUT weight double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 100000 ROWS 50;
+COMMENT ON FUNCTION textclf_explain(text, text, text) IS
+'what each token of a text says for a label, by default the predicted one';
+
 CREATE FUNCTION textclf_cache_entries(
 	OUT model text, OUT version int, OUT bytes bigint, OUT hits bigint,
 	OUT loaded timestamptz, OUT last_used timestamptz)

@@ -338,3 +338,19 @@ CachedModelPredict(CachedModel *cached, text *doc)
 	EnginePredict(cached->model, cached->scratch, doc, cached->probability);
 	return clf_best(cached->probability, cached->classes);
 }
+
+int
+CachedModelClass(const CachedModel *cached, text *label)
+{
+	EngineText	utf8 = EngineTextInit(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
+	int			class_id = clf_model_class(cached->model, utf8.bytes, utf8.length);
+
+	EngineTextFree(&utf8);
+	if (class_id < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model \"%s\" does not know the label \"%s\"",
+						cached->name, text_to_cstring(label)),
+				 errhint("textclf_predict_proba lists the labels that it knows.")));
+	return class_id;
+}

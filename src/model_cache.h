@@ -42,6 +42,9 @@ extern CachedModel *ModelCacheLookup(text *reference);
 /* Predict a text with a cached model: fills probability, returns the best class. */
 extern int	CachedModelPredict(CachedModel *cached, text *doc);
 
+/* The class of a label that the caller names; an error if there is none. */
+extern int	CachedModelClass(const CachedModel *cached, text *label);
+
 /* Bytes that a cached model holds. */
 extern Size CachedModelSize(const CachedModel *cached);
 

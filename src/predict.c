@@ -83,23 +83,6 @@ textclf_predict_array(PG_FUNCTION_ARGS)
 											 TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The class of a label that the caller names; an error if there is none. */
-static int
-class_of_label(const CachedModel *cached, text *label)
-{
-	EngineText	utf8 = EngineTextInit(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
-	int			class_id = clf_model_class(cached->model, utf8.bytes, utf8.length);
-
-	EngineTextFree(&utf8);
-	if (class_id < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model \"%s\" does not know the label \"%s\"",
-						cached->name, text_to_cstring(label)),
-				 errhint("textclf_predict_proba lists the labels that it knows.")));
-	return class_id;
-}
-
 /* textclf_probability(model text, doc text, label text): from 0 to 1. */
 Datum
 textclf_probability(PG_FUNCTION_ARGS)
@@ -108,7 +91,7 @@ textclf_probability(PG_FUNCTION_ARGS)
 	text	   *doc = PG_GETARG_TEXT_PP(1);
 	text	   *label = PG_GETARG_TEXT_PP(2);
 	CachedModel *cached = ModelCacheLookup(reference);
-	int			class_id = class_of_label(cached, label);
+	int			class_id = CachedModelClass(cached, label);
 
 	CachedModelPredict(cached, doc);
 	PG_FREE_IF_COPY(doc, 1);

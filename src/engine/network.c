@@ -168,6 +168,13 @@ gradient_of(const ClfNetwork *network, int tensor)
 		(table->tensors[tensor].offset - table->tensors[table->embedding + 1].offset);
 }
 
+/* Is the gradient of the dense tensors wanted, not of the embeddings alone? */
+static bool
+wants_weights(const ClfNetwork *network)
+{
+	return network->gradient->dense != NULL;
+}
+
 static const ClfLstmTensors *
 lstm_tensors(const ClfNetwork *network)
 {
@@ -414,6 +421,11 @@ classify(ClfNetwork *network)
 		float	   *z = logits + (size_t) row * C;
 
 		/* the gradient takes the place of the logits */
+		if (network->head)
+		{
+			network->head(network->head_context, row, z);
+			continue;
+		}
 		network->loss += clf_loss(network->config->loss, C, z, shard->classes[row],
 								  shard->row_weight[row], p,
 								  network->gradient ? z : NULL);
@@ -432,9 +444,12 @@ classify_backward(ClfNetwork *network)
 
 	for (size_t i = 0; i < (size_t) R * C; i++)
 		d_logits[i] *= network->scale;
-	network->sgemm(true, false, D, C, R, network->features, D, d_logits, C,
-				   1.0f, gradient_of(network, table->dense_kernel), C);
-	add_rows(network, R, C, d_logits, gradient_of(network, table->dense_bias));
+	if (wants_weights(network))
+	{
+		network->sgemm(true, false, D, C, R, network->features, D, d_logits, C,
+					   1.0f, gradient_of(network, table->dense_kernel), C);
+		add_rows(network, R, C, d_logits, gradient_of(network, table->dense_bias));
+	}
 	network->sgemm(false, true, R, D, C, d_logits, C,
 				   weights_of(network, table->dense_kernel), C,
 				   0.0f, network->d_features, D);
@@ -518,16 +533,20 @@ backward_weights(ClfNetwork *network)
 	float	   *d_inputs = network->d_outputs[(network->layer + 1) % 2];
 	float		first = network->direction == 0 ? 0.0f : 1.0f;
 
-	shift_outputs(network);
-	network->sgemm(true, false, H, 4 * H, shard->tokens, network->h_previous, H,
-				   d_gates, 4 * H, 1.0f, gradient_of(network, tensors->recurrent), 4 * H);
-	add_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
+	if (wants_weights(network))
+	{
+		shift_outputs(network);
+		network->sgemm(true, false, H, 4 * H, shard->tokens, network->h_previous, H,
+					   d_gates, 4 * H, 1.0f, gradient_of(network, tensors->recurrent), 4 * H);
+		add_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
+	}
 
 	if (network->layer > 0)
 	{
-		network->sgemm(true, false, input, 4 * H, shard->tokens,
-					   network->outputs[network->layer - 1], input, d_gates, 4 * H,
-					   1.0f, gradient_of(network, tensors->kernel), 4 * H);
+		if (wants_weights(network))
+			network->sgemm(true, false, input, 4 * H, shard->tokens,
+						   network->outputs[network->layer - 1], input, d_gates, 4 * H,
+						   1.0f, gradient_of(network, tensors->kernel), 4 * H);
 		network->sgemm(false, true, shard->tokens, input, 4 * H, d_gates, 4 * H,
 					   kernel, 4 * H, first, d_inputs, input);
 		return;
@@ -537,9 +556,10 @@ backward_weights(ClfNetwork *network)
 	for (int i = 0; i < shard->tokens; i++)
 		network->kernels->axpy(4 * H, 1.0f, d_gates + (size_t) i * 4 * H,
 							   network->projected + (size_t) shard->slot[i] * 4 * H);
-	network->sgemm(true, false, input, 4 * H, shard->unique, network->embedded, input,
-				   network->projected, 4 * H,
-				   1.0f, gradient_of(network, tensors->kernel), 4 * H);
+	if (wants_weights(network))
+		network->sgemm(true, false, input, 4 * H, shard->unique, network->embedded, input,
+					   network->projected, 4 * H,
+					   1.0f, gradient_of(network, tensors->kernel), 4 * H);
 	network->sgemm(false, true, shard->unique, input, 4 * H, network->projected, 4 * H,
 				   kernel, 4 * H, first, d_inputs, input);
 }
@@ -556,10 +576,21 @@ clf_network_start(ClfNetwork *network, const float *weights,
 	network->gradient = gradient;
 	network->scale = scale;
 	network->rng = rng;
+	network->head = NULL;
 	network->layer = 0;
 	network->direction = 0;
 	network->stage = CLF_STAGE_INPUT;
 	embed(network);
+}
+
+void
+clf_network_start_head(ClfNetwork *network, const float *weights,
+					   const ClfShard *shard, ClfGradient *gradient,
+					   ClfHead head, void *context)
+{
+	clf_network_start(network, weights, shard, gradient, 1.0f, NULL);
+	network->head = head;
+	network->head_context = context;
 }
 
 /* The first (or, going back, the last) step in the order of the direction. */

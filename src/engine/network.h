@@ -38,6 +38,12 @@ typedef struct ClfShard
 	float	   *row_weight;		/* [R] weight of a row in the loss */
 } ClfShard;
 
+/*
+ * Takes the place of the loss: makes of a row's logits z [C] the gradient that
+ * is to go back, in place.
+ */
+typedef void (*ClfHead) (void *context, int row, float *z);
+
 typedef enum ClfStage
 {
 	CLF_STAGE_INPUT,
@@ -88,6 +94,8 @@ typedef struct ClfNetwork
 	ClfGradient *gradient;		/* NULL: forward only */
 	float		scale;			/* of the loss, 1 / rows of the batch */
 	ClfRng	   *rng;			/* dropout; NULL: none */
+	ClfHead		head;			/* NULL: the loss */
+	void	   *head_context;
 	ClfStage	stage;
 	int			layer;
 	int			direction;
@@ -122,6 +130,15 @@ extern void clf_network_free(ClfNetwork *network);
 extern void clf_network_start(ClfNetwork *network, const float *weights,
 							  const ClfShard *shard, ClfGradient *gradient,
 							  float scale, ClfRng *rng);
+
+/*
+ * Begin a pass that goes back from head instead of a loss, and only to the
+ * embeddings: classes and row_weight of the shard are not looked at,
+ * gradient->dense is NULL, loss and correct mean nothing.
+ */
+extern void clf_network_start_head(ClfNetwork *network, const float *weights,
+								   const ClfShard *shard, ClfGradient *gradient,
+								   ClfHead head, void *context);
 
 /* Do one item of work; true when the pass is complete. */
 extern bool clf_network_advance(ClfNetwork *network);

@@ -87,13 +87,18 @@ clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 					  sizeof *grams->hashes))
 		return false;
 	push(grams, this.hash);
+	grams->spans = 1;
 	if (previous[0].hash != 0)
 	{
 		uint64_t	pair = clf_hash_mix(previous[0].hash, this.hash);
 
 		push(grams, pair);
+		grams->spans = 2;
 		if (this.single && previous[0].single && previous[1].hash != 0 && previous[1].single)
+		{
 			push(grams, clf_hash_mix(previous[1].hash, pair));
+			grams->spans = 3;
+		}
 	}
 	if (grams->chars && !this.single && length > 1)
 		push_chars(grams, token, length);

@@ -29,6 +29,8 @@ typedef struct ClfGrams
 	size_t		capacity;
 	size_t		count;
 	ClfGramToken previous[2];	/* the tokens before; hash 0: none */
+	int			spans;			/* of the last token's n-grams, the first ones are of
+								 * 1, 2, .. spans tokens, the others of it alone */
 } ClfGrams;
 
 extern void clf_grams_init(ClfGrams *grams, ClfMem *mem, bool chars);

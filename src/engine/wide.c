@@ -139,3 +139,51 @@ clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch, const ClfKernels *k
 					  wide->kernel + scratch->found[i] * wide->C, z);
 	return CLF_OK;
 }
+
+/* What a known n-gram counts in the sum, and how often it occurs. */
+typedef struct GramPart
+{
+	double		part;
+	uint32_t	times;
+} GramPart;
+
+ClfStatus
+clf_wide_shares(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *grams,
+				const double *coefficient, double *shares, ClfError *error)
+{
+	ClfStatus	status = clf_wide_values(wide, scratch, grams, error);
+	GramPart   *parts;
+
+	if (status != CLF_OK)
+		return status;
+	parts = clf_mem_alloc_zero(scratch->mem, scratch->found_count, sizeof *parts);
+	if (parts == NULL)
+		return clf_fail_memory(error);
+	for (size_t i = 0; i < scratch->found_count; i++)
+	{
+		const float *kernel = wide->kernel + scratch->found[i] * wide->C;
+
+		for (size_t k = 0; k < wide->C; k++)
+			parts[i].part += coefficient[k] * kernel[k];
+		parts[i].part *= scratch->values[i];
+		scratch->counts[scratch->found[i]] = (uint32_t) i;	/* its place, for now */
+	}
+	for (size_t i = 0; i < grams->count; i++)
+	{
+		uint32_t	found = *find_slot(wide, grams->hashes[i]);
+
+		if (found != 0)
+			parts[scratch->counts[found - 1]].times++;
+	}
+	for (size_t i = 0; i < grams->count; i++)
+	{
+		uint32_t	found = *find_slot(wide, grams->hashes[i]);
+		const GramPart *part = found ? &parts[scratch->counts[found - 1]] : NULL;
+
+		shares[i] = part ? part->part / part->times : 0;
+	}
+	for (size_t i = 0; i < scratch->found_count; i++)
+		scratch->counts[scratch->found[i]] = 0;
+	clf_mem_free(scratch->mem, parts);
+	return CLF_OK;
+}

@@ -69,4 +69,12 @@ extern ClfStatus clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch,
 								const ClfKernels *kernels, const ClfGrams *grams,
 								float *z, ClfError *error);
 
+/*
+ * Shares [grams->count] of a text's n-grams, each occurrence by itself, in the
+ * sum over the classes of coefficient[k] * (z[k] - bias[k]): they add up to it.
+ */
+extern ClfStatus clf_wide_shares(const ClfWide *wide, ClfWideScratch *scratch,
+								 const ClfGrams *grams, const double *coefficient,
+								 double *shares, ClfError *error);
+
 #endif							/* CLF_WIDE_H */

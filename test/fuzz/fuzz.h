@@ -1,10 +1,11 @@
 /*
  * fuzz.h
- *	  What the fuzz targets share: a counting allocator and a check.
+ *	  What the fuzz targets share: a counting allocator, a check, and explaining.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
 
+#include <math.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -35,6 +36,37 @@ fuzz_free(void *context, void *block)
 }
 
 static const ClfAllocator fuzz_allocator = {fuzz_alloc, fuzz_free, NULL};
+
+/*
+ * Explain a text: finite weights, or a reason why not; true if there are some.
+ */
+static inline int
+fuzz_explain(const ClfModel *model, const char *text, size_t length)
+{
+	ClfExplainer *explainer;
+	ClfError	error;
+	bool		done = false;
+	ClfStatus	status = clf_explainer_new(model, &fuzz_allocator, NULL, text, length, -1, &explainer, &error);
+
+	if (status != CLF_OK)
+	{
+		FUZZ_CHECK(status == CLF_ERR_ENCODING || status == CLF_ERR_CORRUPT);
+		return 0;
+	}
+	while (!done && status == CLF_OK)
+		status = clf_explainer_step(explainer, &done, &error);
+	FUZZ_CHECK(status == CLF_OK || status == CLF_ERR_CORRUPT);
+	if (status == CLF_OK)
+	{
+		const ClfExplanation *result = clf_explainer_result(explainer);
+
+		FUZZ_CHECK(isfinite(result->log_odds) && isfinite(result->base));
+		for (size_t i = 0; i < result->count; i++)
+			FUZZ_CHECK(isfinite(result->weights[i]) && result->tokens[i].end <= length);
+	}
+	clf_explainer_free(explainer);
+	return status == CLF_OK;
+}
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

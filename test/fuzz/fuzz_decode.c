@@ -1,7 +1,7 @@
 /*
  * fuzz_decode.c
  *	  libFuzzer on the decoder: bytes are refused for a reason, or make a model
- *	  that predicts and comes back as the same bytes; no memory is kept.
+ *	  that predicts, explains and comes back as the same bytes; no memory is kept.
  */
 #include "fuzz.h"
 
@@ -23,6 +23,7 @@ use_model(const ClfModel *model)
 		if (clf_predict(model, scratch, text, sizeof text - 1, probability, &error) == CLF_OK)
 			for (int k = 0; k < clf_model_classes(model); k++)
 				FUZZ_CHECK(probability[k] >= 0 && probability[k] <= 1.00001f);
+		(void) fuzz_explain(model, text, sizeof text - 1);
 		clf_scratch_free(scratch);
 	}
 	free(probability);

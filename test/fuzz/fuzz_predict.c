@@ -1,7 +1,7 @@
 /*
  * fuzz_predict.c
  *	  libFuzzer on prediction: any text has probabilities that sum to 1 or is
- *	  not UTF-8, and the tokens shown are in bounds.
+ *	  not UTF-8, the tokens shown are in bounds, and each can be explained.
  *
  * The first byte chooses one of the models, the rest is the text.
  */
@@ -121,7 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	FUZZ_CHECK(clf_tokens(models[index], scratches[index], text, length, &tokens, &count, &error) == status);
 	if (status != CLF_OK)
 	{
-		FUZZ_CHECK(status == CLF_ERR_ENCODING);
+		FUZZ_CHECK(status == CLF_ERR_ENCODING && !fuzz_explain(models[index], text, length));
 		return 0;
 	}
 	for (int k = 0; k < clf_model_classes(models[index]); k++)
@@ -134,5 +134,6 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		FUZZ_CHECK(tokens[i].id >= 1 && tokens[i].id < clf_model_vocabulary(models[index]));
 		end = tokens[i].end;
 	}
+	FUZZ_CHECK(fuzz_explain(models[index], text, length));
 	return 0;
 }

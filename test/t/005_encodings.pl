@@ -58,6 +58,15 @@ like(sqlstate($node, 'db_latin1', import_statement('db_utf8', 'seasons')),
 $node->safe_psql('postgres', q{CREATE DATABASE db_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'});
 $node->safe_psql('db_ascii', "CREATE EXTENSION textclf; $rows $train");
 is($node->safe_psql('db_ascii', $ask), $utf8, 'SQL_ASCII with UTF-8 bytes: the same labels and probabilities');
+
+# offsets count as substr() does: characters, or bytes where the server knows none
+for my $encoding ('utf8', 'latin1', 'ascii')
+{
+	is( $node->safe_psql("db_$encoding", q{SET client_encoding = 'UTF8';
+		SELECT string_agg(substr(doc, start_offset + 1, end_offset - start_offset), '|' ORDER BY position)
+		FROM (VALUES ('été: KÜHLE  nuit')) d (doc), textclf_explain('seasons', doc)}),
+		'été|:|KÜHLE|nuit', "$encoding: offsets select what was written");
+}
 like(sqlstate($node, 'db_ascii', q{SELECT textclf_predict('seasons', 'caf' || E'\xe9' || ' noir')}),
 	qr/^22021:.*0xe9/s, 'SQL_ASCII: a byte that is not UTF-8 is named');
 like(

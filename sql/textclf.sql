@@ -115,6 +115,16 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
 COMMENT ON FUNCTION textclf_classify() IS
 'trigger that classifies rows: model, text column, label column [, probability column [, version column [, minimum probability]]]';
 
+-- ---- a model at work ------------------------------------------------------
+
+CREATE FUNCTION textclf_review_queue(
+	model text, source regclass, text_column name, k int DEFAULT 20,
+	OUT row_id tid, OUT doc text, OUT label text, OUT probability real, OUT margin real)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 20;
+COMMENT ON FUNCTION textclf_review_queue(text, regclass, name, int) IS
+'rows of whose label a model is least sure, least sure first';
+
 -- ---- versions and rights --------------------------------------------------
 
 CREATE FUNCTION textclf_deploy(model text, version int) RETURNS void

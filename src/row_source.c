@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -117,37 +118,30 @@ check_label_column(Oid relation, const char *column)
 			 errhint("A view can convert it to text.")));
 }
 
-/* The query that reads both columns as text. */
-static char *
-build_query(const char *relation, const char *text_column,
-			const char *label_column)
+/* Have rows of the relation a place that the caller may see? */
+static bool
+has_places(Oid relation)
 {
-	StringInfoData query;
+	char		kind = get_rel_relkind(relation);
 
-	initStringInfo(&query);
-	appendStringInfo(&query, "SELECT s.%s::pg_catalog.text, ",
-					 quote_identifier(text_column));
-	appendStringInfo(&query, "s.%s::pg_catalog.text FROM %s AS s",
-					 quote_identifier(label_column), relation);
-	return query.data;
+	return (kind == RELKIND_RELATION || kind == RELKIND_MATVIEW ||
+			kind == RELKIND_PARTITIONED_TABLE) &&
+		pg_class_aclcheck(relation, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
-RowSource *
-RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
+/* Open a cursor over a column as text and another expression. */
+static RowSource *
+open_cursor(Oid relation, const char *text_column, const char *second)
 {
 	RowSource  *source = palloc0(sizeof(RowSource));
-	char	   *name = RowSourceName(relation);
-	char	   *query;
+	char	   *query = psprintf("SELECT s.%s::pg_catalog.text, %s FROM %s AS s",
+								 quote_identifier(text_column), second,
+								 RowSourceName(relation));
 	SPIPlanPtr	plan;
 
 	source->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												"textclf source row",
 												ALLOCSET_DEFAULT_SIZES);
-	check_relation(relation);
-	check_text_column(relation, text_column);
-	check_label_column(relation, label_column);
-	query = build_query(name, text_column, label_column);
-
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	plan = SPI_prepare_cursor(query, 0, NULL, CURSOR_OPT_NO_SCROLL);
@@ -156,6 +150,27 @@ RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
 			 SPI_result_code_string(SPI_result));
 	source->portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
 	return source;
+}
+
+RowSource *
+RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
+{
+	RowSourceName(relation);	/* an error if there is no such relation */
+	check_relation(relation);
+	check_text_column(relation, text_column);
+	check_label_column(relation, label_column);
+	return open_cursor(relation, text_column,
+					   psprintf("s.%s::pg_catalog.text", quote_identifier(label_column)));
+}
+
+RowSource *
+RowSourceOpenTexts(Oid relation, const char *text_column)
+{
+	RowSourceName(relation);	/* an error if there is no such relation */
+	check_relation(relation);
+	check_text_column(relation, text_column);
+	return open_cursor(relation, text_column,
+					   has_places(relation) ? "s.ctid" : "NULL::pg_catalog.tid");
 }
 
 /* Fetch the next batch.  False at the end. */
@@ -180,22 +195,50 @@ get_text(HeapTuple row, int column)
 	return isnull ? NULL : DatumGetTextPP(value);
 }
 
+/* The next row, or NULL at the end; what was made of the last one is gone. */
+static HeapTuple
+next_row(RowSource *source)
+{
+	CHECK_FOR_INTERRUPTS();
+	if (source->next >= source->count && !fetch_batch(source))
+		return NULL;
+	MemoryContextReset(source->row_context);
+	return SPI_tuptable->vals[source->next++];
+}
+
 bool
 RowSourceNext(RowSource *source, text **doc, text **label)
 {
-	HeapTuple	row;
+	HeapTuple	row = next_row(source);
 	MemoryContext old;
 
-	CHECK_FOR_INTERRUPTS();
-	if (source->next >= source->count && !fetch_batch(source))
+	if (row == NULL)
 		return false;
-	row = SPI_tuptable->vals[source->next++];
-
-	MemoryContextReset(source->row_context);
 	old = MemoryContextSwitchTo(source->row_context);
 	*doc = get_text(row, 1);
 	*label = get_text(row, 2);
 	MemoryContextSwitchTo(old);
+	return true;
+}
+
+bool
+RowSourceNextText(RowSource *source, text **doc, ItemPointer tid)
+{
+	HeapTuple	row = next_row(source);
+	MemoryContext old;
+	Datum		place;
+	bool		isnull;
+
+	if (row == NULL)
+		return false;
+	old = MemoryContextSwitchTo(source->row_context);
+	*doc = get_text(row, 1);
+	MemoryContextSwitchTo(old);
+	place = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+	if (isnull)
+		ItemPointerSetInvalid(tid);
+	else
+		*tid = *(ItemPointer) DatumGetPointer(place);
 	return true;
 }
 

@@ -7,6 +7,8 @@
 
 #include "postgres.h"
 
+#include "storage/itemptr.h"
+
 typedef struct RowSource RowSource;
 
 /*
@@ -22,6 +24,13 @@ extern RowSource *RowSourceOpen(Oid relation, const char *text_column,
  * table; both are valid until the next call.
  */
 extern bool RowSourceNext(RowSource *source, text **doc, text **label);
+
+/*
+ * The same for texts alone.  tid is where the row stands, as far as rows of the
+ * relation have such a place and the caller may see it; invalid otherwise.
+ */
+extern RowSource *RowSourceOpenTexts(Oid relation, const char *text_column);
+extern bool RowSourceNextText(RowSource *source, text **doc, ItemPointer tid);
 
 extern void RowSourceClose(RowSource *source);
 

@@ -17,6 +17,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "arguments.h"
 #include "compat.h"
 #include "engine_glue.h"
 #include "guc.h"
@@ -92,22 +93,12 @@ TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
 	ModelStoreMayChange(request->model, true);	/* before an hour is spent */
 }
 
-/* Raise an error if an argument is NULL. */
-static void
-require_argument(FunctionCallInfo fcinfo, int argument, const char *name)
-{
-	if (PG_ARGISNULL(argument))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", name)));
-}
-
 void
 TrainRequestFromArguments(FunctionCallInfo fcinfo, TrainRequest *request)
 {
-	require_argument(fcinfo, 0, "source");
-	require_argument(fcinfo, 1, "text_column");
-	require_argument(fcinfo, 2, "label_column");
+	RequireArgument(fcinfo, 0, "source");
+	RequireArgument(fcinfo, 1, "text_column");
+	RequireArgument(fcinfo, 2, "label_column");
 	TrainRequestInit(request, PG_GETARG_OID(0),
 					 pstrdup(NameStr(*PG_GETARG_NAME(1))),
 					 pstrdup(NameStr(*PG_GETARG_NAME(2))),

@@ -1,4 +1,6 @@
 -- The extension's objects: which there are, and that each is described.
+\pset format unaligned
+\pset footer off
 SELECT * FROM (SELECT pg_describe_object(classid, objid, 0) AS object,
 	(SELECT concat_ws(' ', CASE provolatile WHEN 'i' THEN 'immutable' WHEN 's' THEN 'stable' ELSE 'volatile' END,
 			CASE proparallel WHEN 's' THEN 'safe' WHEN 'r' THEN 'restricted' ELSE 'unsafe' END,
@@ -9,6 +11,8 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	AND refobjid = (SELECT oid FROM pg_extension WHERE extname = 'textclf')
 	AND classid IN ('pg_proc'::regclass, 'pg_class'::regclass)) o
 ORDER BY object COLLATE "C";
+\pset format aligned
+\pset footer on
 
 -- without a comment: nothing
 SELECT pg_describe_object(classid, objid, 0)

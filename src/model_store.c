@@ -362,10 +362,22 @@ ModelStoreCheckOwner(const char *name, Oid owner)
 				 errmsg("must be owner of model \"%s\"", name)));
 }
 
+/* error_context callback: what the server's own error, of damaged TOAST say, is about */
+static void
+add_version_context(void *argument)
+{
+	const ModelVersion *version = argument;
+
+	errcontext("reading version %d of model \"%s\"", version->version, version->name);
+}
+
 /* A column of a resolved version, copied into CurrentMemoryContext. */
 static Datum
 fetch(QueryId id, const ModelVersion *version)
 {
+	ErrorContextCallback context = {
+		error_context_stack, add_version_context, unconstify(ModelVersion *, version)
+	};
 	StoreSession session;
 	Datum		arguments[] = {
 		CStringGetTextDatum(version->name), Int32GetDatum(version->version)
@@ -374,6 +386,7 @@ fetch(QueryId id, const ModelVersion *version)
 	Datum		value;
 	bool		isnull;
 
+	error_context_stack = &context;
 	StoreBegin(&session);
 	if (run_query(id, STORE_ACTIVE, arguments, NULL) == 0)
 		report_no_version(version->name, version->version);
@@ -382,6 +395,7 @@ fetch(QueryId id, const ModelVersion *version)
 	value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	MemoryContextSwitchTo(old);
 	StoreEnd(&session);
+	error_context_stack = context.previous;
 	return value;
 }
 

@@ -45,6 +45,16 @@ is(same_answer('the standby follows a deployment'), $first, 'back to the first a
 like(sqlstate($standby, 'postgres', sprintf($train, 1)), qr/^25006:/, 'a training on the standby is refused');
 like(sqlstate($standby, 'postgres', q{SELECT textclf_deploy('m', 2)}),
 	qr/^25006:/, 'a deployment on the standby is refused');
+
+# promoted, it is a server like any other; the session stays
+$standby->promote;
+is( $standby->safe_psql('postgres', sprintf($train, 6)), '3', 'after its promotion it trains');
+session_send($session, "$ask;");
+my $promoted = session_wait($session, 60) // 'nothing';
+chomp $promoted;
+is($promoted, $standby->safe_psql('postgres', $ask), 'and its old session predicts with the new version');
+isnt($promoted, $first, 'which gives another answer');
+is($primary->safe_psql('postgres', $ask), $first, 'while the old primary has the old one');
 session_end($session);
 
 done_testing();

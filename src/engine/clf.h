@@ -149,6 +149,13 @@ typedef enum ClfValidationMode
 	CLF_VALIDATION_LAST			/* Keras: the last fraction of the rows */
 } ClfValidationMode;
 
+typedef enum ClfStorage
+{
+	CLF_STORAGE_FLOAT32,
+	CLF_STORAGE_FLOAT16,
+	CLF_STORAGE_INT8			/* the embedding; the rest as FLOAT16 */
+} ClfStorage;
+
 /*
  * Everything that decides what a training does.  Integers, enums and booleans
  * are int32_t and reals are double, so that clf_options() can describe the
@@ -187,6 +194,7 @@ typedef struct ClfConfig
 	int32_t		validation_mode;	/* ClfValidationMode */
 	int32_t		early_stopping; /* epochs without improvement; 0 = never stop */
 	double		max_seconds;	/* stop training after so long; 0 = no limit */
+	int32_t		storage;		/* ClfStorage of the network's weights in the file */
 	int32_t		seed;
 } ClfConfig;
 

@@ -17,27 +17,41 @@
 #include "error.h"
 #include "half.h"
 #include "model.h"
+#include "storage.h"
 #include "tokenizer.h"
 
 #define MAX_HEADER 1048576
+#define MAX_SCALE 1e30f			/* of a row of bytes: far from overflow */
 #define LENGTH_BYTES 8
 #define HEADER_START "{\"__metadata__\":{\"textclf.digest\":\""
 #define FORMAT "1"
 
 #define STRING_TENSORS 4		/* offsets and bytes of words and labels */
 #define WIDE_TENSORS 4
-#define EXTRA_TENSORS (1 + WIDE_TENSORS + STRING_TENSORS)
+#define EXTRA_TENSORS (2 + WIDE_TENSORS + STRING_TENSORS)
 #define MAX_ENTRIES (CLF_MAX_TENSORS + EXTRA_TENSORS)
+
+/* Types of elements; U8 is text. */
+typedef enum Type
+{
+	F32, F16, I8, U32, U8
+} Type;
+
+static const struct
+{
+	const char *name;
+	size_t		width;			/* bytes of an element */
+}			types[] = {{"F32", 4}, {"F16", 2}, {"I8", 1}, {"U32", 4}, {"U8", 1}};
 
 /* One tensor of a file. */
 typedef struct Entry
 {
 	const char *name;
-	const char *dtype;
-	size_t		width;			/* bytes of an element */
+	Type		type;
 	int			dimensions;
 	size_t		shape[2];
-	const void *data;			/* encoding: what to write */
+	const void *data;			/* encoding: what to write; floats for F32, F16, I8 */
+	const float *scales;		/* encoding I8: of each row */
 	size_t		begin;			/* of the data */
 	size_t		size;			/* bytes */
 } Entry;
@@ -93,33 +107,46 @@ write_length(unsigned char *bytes, uint64_t length)
 /* ---- the tensors of a model, for both directions ---- */
 
 static void
-set_entry(Entry *entry, const char *name, const char *dtype, size_t width,
+set_entry(Entry *entry, const char *name, Type type,
 		  int dimensions, size_t rows, size_t columns, const void *data)
 {
 	entry->name = name;
-	entry->dtype = dtype;
-	entry->width = width;
+	entry->type = type;
 	entry->dimensions = dimensions;
 	entry->shape[0] = dimensions == 1 ? columns : rows;
 	entry->shape[1] = columns;
 	entry->data = data;
+	entry->scales = NULL;
 	entry->begin = 0;
-	entry->size = rows * columns * width;	/* clf_tensor_table checked them */
+	entry->size = rows * columns * types[type].width;	/* clf_tensor_table checked them */
 }
 
-/* The tensors of the network, in the order of the table; returns how many. */
+/*
+ * The tensors of the network, in the order of the table, then the scales of
+ * those held as bytes; returns how many.
+ */
 static int
-list_weights(const ClfTensorTable *table, const float *weights, Entry *entries)
+list_weights(const ClfModel *model, const float *scales, Entry *entries)
 {
+	const ClfTensorTable *table = &model->table;
+	int			count = table->count;
+
 	for (int i = 0; i < table->count; i++)
 	{
 		const ClfTensor *tensor = &table->tensors[i];
+		bool		bytes = clf_stored_as_bytes(&model->config, tensor);
 
-		set_entry(&entries[i], tensor->name, "F32", sizeof(float), tensor->dimensions,
-				  tensor->rows, tensor->columns,
-				  weights ? weights + tensor->offset : NULL);
+		set_entry(&entries[i], tensor->name,
+				  bytes ? I8 : model->config.storage == CLF_STORAGE_FLOAT32 ? F32 : F16,
+				  tensor->dimensions, tensor->rows, tensor->columns,
+				  model->weights ? model->weights + tensor->offset : NULL);
+		if (bytes)
+		{
+			entries[i].scales = scales;
+			set_entry(&entries[count++], "embedding.scale", F32, 1, 1, tensor->rows, scales);
+		}
 	}
-	return table->count;
+	return count;
 }
 
 /* The linear branch and the factors of the fusion; returns how many. */
@@ -129,13 +156,13 @@ list_wide(const ClfModel *model, size_t F, size_t C, Entry *entries)
 	const ClfWide *wide = &model->wide;
 	int			count = 0;
 
-	set_entry(&entries[count++], "fusion.scale", "F32", 4, 1, 1, CLF_BRANCHES, model->scale);
+	set_entry(&entries[count++], "fusion.scale", F32, 1, 1, CLF_BRANCHES, model->scale);
 	if (!clf_has_wide(&model->config))
 		return count;
-	set_entry(&entries[count++], "wide.hashes", "U32", 4, 1, 1, F, wide->hashes);
-	set_entry(&entries[count++], "wide.idf", "F32", 4, 1, 1, F, wide->idf);
-	set_entry(&entries[count++], "wide.bias", "F32", 4, 1, 1, C, wide->bias);
-	set_entry(&entries[count++], "wide.kernel", "F16", 2, 2, F, C, wide->kernel);
+	set_entry(&entries[count++], "wide.hashes", U32, 1, 1, F, wide->hashes);
+	set_entry(&entries[count++], "wide.idf", F32, 1, 1, F, wide->idf);
+	set_entry(&entries[count++], "wide.bias", F32, 1, 1, C, wide->bias);
+	set_entry(&entries[count++], "wide.kernel", F16, 2, F, C, wide->kernel);
 	return count;
 }
 
@@ -227,7 +254,7 @@ encode_entry(const Entry *entry)
 
 	for (int i = 0; i < entry->dimensions; i++)
 		json_array_append_new(shape, json_integer((json_int_t) entry->shape[i]));
-	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", entry->dtype, "shape", shape,
+	return json_pack("{s:s, s:o, s:[I, I]}", "dtype", types[entry->type].name, "shape", shape,
 					 "data_offsets", (json_int_t) entry->begin,
 					 (json_int_t) (entry->begin + entry->size));
 }
@@ -266,24 +293,70 @@ write_halves(unsigned char *to, const float *from, size_t count)
 	}
 }
 
+/* Write a tensor to its place in a file. */
+static void
+write_entry(unsigned char *to, const Entry *entry)
+{
+	size_t		n = entry->size / types[entry->type].width;
+
+	switch (entry->type)
+	{
+		case F32:
+		case U32:
+			copy_words(to, entry->data, n);
+			break;
+		case F16:
+			write_halves(to, entry->data, n);
+			break;
+		case I8:
+			for (size_t i = 0; i < entry->shape[0]; i++)
+				clf_row_to_bytes((const float *) entry->data + i * entry->shape[1], entry->shape[1],
+								 entry->scales[i], (int8_t *) to + i * entry->shape[1]);
+			break;
+		case U8:
+			if (n > 0)
+				memcpy(to, entry->data, n);
+			break;
+	}
+}
+
+/* The scales of the embedding's rows, where the file holds them as bytes; else NULL. */
+static ClfStatus
+embedding_scales(const ClfModel *model, const ClfAllocator *allocator,
+				 float **scales, ClfError *error)
+{
+	const ClfTensor *tensor = &model->table.tensors[model->table.embedding];
+
+	*scales = NULL;
+	if (model->table.count == 0 || !clf_stored_as_bytes(&model->config, tensor))
+		return CLF_OK;
+	*scales = allocator->alloc(allocator->context, tensor->rows * sizeof(float));
+	if (*scales == NULL)
+		return clf_fail_memory(error);
+	for (size_t i = 0; i < tensor->rows; i++)
+		(*scales)[i] = clf_row_scale(model->weights + tensor->offset + i * tensor->columns,
+									 tensor->columns);
+	return CLF_OK;
+}
+
 /* All tensors of a model with their places; returns how many. */
 static int
-list_entries(const ClfModel *model, Entry *entries)
+list_entries(const ClfModel *model, const float *scales, Entry *entries)
 {
 	static const uint32_t no_offsets[1] = {0};
 	const ClfVocab *words = &model->words;
 	const ClfVocab *labels = &model->labels;
-	int			count = list_weights(&model->table, model->weights, entries);
+	int			count = list_weights(model, scales, entries);
 	size_t		begin = 0;
 
 	count += list_wide(model, model->wide.F, labels->count, entries + count);
-	set_entry(&entries[count++], "vocabulary.offsets", "U32", 4, 1, 1,
+	set_entry(&entries[count++], "vocabulary.offsets", U32, 1, 1,
 			  (size_t) words->count + 1, words->count ? words->offsets : no_offsets);
-	set_entry(&entries[count++], "labels.offsets", "U32", 4, 1, 1,
+	set_entry(&entries[count++], "labels.offsets", U32, 1, 1,
 			  (size_t) labels->count + 1, labels->offsets);
-	set_entry(&entries[count++], "vocabulary.bytes", "U8", 1, 1, 1,
+	set_entry(&entries[count++], "vocabulary.bytes", U8, 1, 1,
 			  vocab_bytes(words), words->bytes);
-	set_entry(&entries[count++], "labels.bytes", "U8", 1, 1, 1,
+	set_entry(&entries[count++], "labels.bytes", U8, 1, 1,
 			  vocab_bytes(labels), labels->bytes);
 	for (int i = 0; i < count; i++)
 	{
@@ -293,12 +366,13 @@ list_entries(const ClfModel *model, Entry *entries)
 	return count;
 }
 
-ClfStatus
-clf_model_encode(const ClfModel *model, const ClfAllocator *allocator,
-				 void **bytes, size_t *size, ClfError *error)
+/* Encode, given the scales of the embedding's rows. */
+static ClfStatus
+encode(const ClfModel *model, const ClfAllocator *allocator, const float *scales,
+	   void **bytes, size_t *size, ClfError *error)
 {
 	Entry		entries[MAX_ENTRIES];
-	int			count = list_entries(model, entries);
+	int			count = list_entries(model, scales, entries);
 	size_t		data_size = entries[count - 1].begin + entries[count - 1].size;
 	char	   *header = encode_header(model, entries, count);
 	size_t		text_length;
@@ -326,19 +400,24 @@ clf_model_encode(const ClfModel *model, const ClfAllocator *allocator,
 	memcpy(result + LENGTH_BYTES, header, text_length);
 	free(header);
 	for (int i = 0; i < count; i++)
-	{
-		unsigned char *to = result + start + entries[i].begin;
-
-		if (entries[i].width == 4)
-			copy_words(to, entries[i].data, entries[i].size / 4);
-		else if (entries[i].width == 2)
-			write_halves(to, entries[i].data, entries[i].size / 2);
-		else if (entries[i].size > 0)
-			memcpy(to, entries[i].data, entries[i].size);
-	}
+		write_entry(result + start + entries[i].begin, &entries[i]);
 	*bytes = result;
 	*size = start + data_size;
 	return CLF_OK;
+}
+
+ClfStatus
+clf_model_encode(const ClfModel *model, const ClfAllocator *allocator,
+				 void **bytes, size_t *size, ClfError *error)
+{
+	float	   *scales;
+	ClfStatus	status = embedding_scales(model, allocator, &scales, error);
+
+	if (status == CLF_OK)
+		status = encode(model, allocator, scales, bytes, size, error);
+	if (scales != NULL)
+		allocator->free(allocator->context, scales);
+	return status;
 }
 
 /* ---- decoding ---- */
@@ -517,16 +596,15 @@ size_member(const json_t *array, size_t index, size_t *size)
  * the entry, with a shape that agrees with the bytes it claims.
  */
 static ClfStatus
-find_vector(Reader *reader, const char *name, const char *dtype, size_t width,
-			Entry *entry)
+find_vector(Reader *reader, const char *name, Type type, Entry *entry)
 {
 	const json_t *tensor = json_object_get(reader->header, name);
 	size_t		length;
 
 	if (!size_member(json_object_get(tensor, "shape"), 0, &length) ||
-		length > reader->size / width)
+		length > reader->size / types[type].width)
 		return corrupt(reader, "Tensor \"%s\" is missing or has no possible shape.", name);
-	set_entry(entry, name, dtype, width, 1, 1, length, NULL);
+	set_entry(entry, name, type, 1, 1, length, NULL);
 	return CLF_OK;
 }
 
@@ -540,9 +618,9 @@ locate(Reader *reader, Entry *entry)
 	const json_t *offsets = json_object_get(tensor, "data_offsets");
 	size_t		end;
 
-	if (dtype == NULL || strcmp(dtype, entry->dtype) != 0)
+	if (dtype == NULL || strcmp(dtype, types[entry->type].name) != 0)
 		return corrupt(reader, "Tensor \"%s\" is missing or not of type %s.",
-					   entry->name, entry->dtype);
+					   entry->name, types[entry->type].name);
 	if (json_array_size(shape) != (size_t) entry->dimensions)
 		return corrupt(reader, "Tensor \"%s\" does not have %d dimensions.",
 					   entry->name, entry->dimensions);
@@ -635,9 +713,9 @@ static ClfStatus
 decode_floats(Reader *reader, const Entry *entry, float *to)
 {
 	const unsigned char *from = slice(reader, reader->data + entry->begin, entry->size);
-	size_t		n = entry->size / entry->width;
+	size_t		n = entry->size / types[entry->type].width;
 
-	if (entry->width == 4)
+	if (entry->type == F32)
 		copy_words(to, from, n);
 	else
 		for (size_t i = 0; i < n; i++)
@@ -649,13 +727,42 @@ decode_floats(Reader *reader, const Entry *entry, float *to)
 	return CLF_OK;
 }
 
+/* Read a tensor of bytes whose rows have scales; all finite. */
 static ClfStatus
-decode_weights(Reader *reader, const Entry *entries, int count)
+decode_bytes(Reader *reader, const Entry *entry, const Entry *scales, float *to)
 {
+	const int8_t *from = (const int8_t *) slice(reader, reader->data + entry->begin, entry->size);
+	const unsigned char *scale_bytes = slice(reader, reader->data + scales->begin, scales->size);
+	size_t		columns = entry->shape[1];
+
+	for (size_t i = 0; i < entry->shape[0]; i++)
+	{
+		float		scale;
+
+		copy_words(&scale, scale_bytes + i * sizeof scale, 1);
+		if (!(scale >= 0 && scale <= MAX_SCALE))
+			return corrupt(reader, "Row %zu of tensor \"%s\" has an impossible scale.", i, entry->name);
+		for (size_t j = 0; j < columns; j++)
+			to[i * columns + j] = from[i * columns + j] * scale;
+	}
+	return CLF_OK;
+}
+
+/* The tensors of list_weights: those of the table, then scales. */
+static ClfStatus
+decode_weights(Reader *reader, const Entry *entries)
+{
+	const ClfTensorTable *table = &reader->model->table;
 	ClfStatus	status = CLF_OK;
 
-	for (int i = 0; i < count && status == CLF_OK; i++)
-		status = decode_floats(reader, &entries[i], clf_model_tensor(reader->model, i));
+	for (int i = 0; i < table->count && status == CLF_OK; i++)
+	{
+		float	   *to = clf_model_tensor(reader->model, i);
+
+		status = entries[i].type == I8 ?
+			decode_bytes(reader, &entries[i], &entries[table->count], to) :
+			decode_floats(reader, &entries[i], to);
+	}
 	return status;
 }
 
@@ -698,13 +805,13 @@ decode_tensors(Reader *reader)
 	int			total;
 	ClfStatus	status;
 
-	if ((status = find_vector(reader, "vocabulary.offsets", "U32", 4, &extra[0])) != CLF_OK ||
-		(status = find_vector(reader, "labels.offsets", "U32", 4, &extra[1])) != CLF_OK ||
-		(status = find_vector(reader, "vocabulary.bytes", "U8", 1, &extra[2])) != CLF_OK ||
-		(status = find_vector(reader, "labels.bytes", "U8", 1, &extra[3])) != CLF_OK)
+	if ((status = find_vector(reader, "vocabulary.offsets", U32, &extra[0])) != CLF_OK ||
+		(status = find_vector(reader, "labels.offsets", U32, &extra[1])) != CLF_OK ||
+		(status = find_vector(reader, "vocabulary.bytes", U8, &extra[2])) != CLF_OK ||
+		(status = find_vector(reader, "labels.bytes", U8, &extra[3])) != CLF_OK)
 		return status;
 	if (clf_has_wide(&model->config) &&
-		(status = find_vector(reader, "wide.hashes", "U32", 4, &grams)) != CLF_OK)
+		(status = find_vector(reader, "wide.hashes", U32, &grams)) != CLF_OK)
 		return status;
 	if (extra[0].shape[0] < 1 || extra[0].shape[0] - 1 > CLF_MAX_WORDS)
 		return corrupt(reader, "The number of words is not possible.");
@@ -715,7 +822,7 @@ decode_tensors(Reader *reader)
 							  extra[1].shape[0] - 1, &model->table, reader->error);
 	if (status != CLF_OK)
 		return corrupt(reader, "The network would not fit into memory.");
-	count = list_weights(&model->table, NULL, entries);
+	count = list_weights(model, NULL, entries);
 	wide_count = list_wide(model, grams.shape[0], extra[1].shape[0] - 1, entries + count);
 	strings = entries + count + wide_count;
 	memcpy(strings, extra, sizeof extra);
@@ -729,7 +836,7 @@ decode_tensors(Reader *reader)
 		(status = decode_strings(reader, &strings[1], &strings[3], 0,
 								 CLF_MAX_LABEL_BYTES, &model->labels)) != CLF_OK ||
 		(status = clf_model_allocate(model, reader->error)) != CLF_OK ||
-		(status = decode_weights(reader, entries, count)) != CLF_OK)
+		(status = decode_weights(reader, entries)) != CLF_OK)
 		return status;
 	return decode_wide(reader, entries + count, wide_count);
 }

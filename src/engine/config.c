@@ -20,6 +20,7 @@ static const char *const loss_names[] = {"cross_entropy", "mse", NULL};
 static const char *const optimizer_names[] = {"sgd", "momentum", "rmsprop", "adam", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
 static const char *const class_weight_names[] = {"none", "balanced", NULL};
+static const char *const storage_names[] = {"float32", "float16", "int8", NULL};
 static const char *const validation_mode_names[] = {"stratified", "last", NULL};
 
 #define ENUM(field, names, initial, description) \
@@ -96,6 +97,8 @@ static const ClfOption options[] = {
 		"stop after so many epochs without a better validation loss; 0 = never"),
 	REAL(max_seconds, 0, 1e9, 0,
 		 "stop training after so long and keep the best weights so far; 0 = no limit"),
+	ENUM(storage, storage_names, AUTO_INT,
+		 "how the model keeps the network's weights: float32, float16 or int8 (embedding; the rest float16)"),
 	INT(seed, 0, 2147483647, 0,
 		"start of the random numbers: the same seed and rows give the same model"),
 };

@@ -14,7 +14,7 @@ OPTIONS = {
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
     "batch_size": 8, "char_ngrams": False, "wide_c": 10.0, "refit": True, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
-    "early_stopping": 0, "max_seconds": 0.0, "seed": 0,
+    "early_stopping": 0, "max_seconds": 0.0, "storage": "float32", "seed": 0,
 }
 
 
@@ -58,7 +58,14 @@ def model(words, labels, info=None, **changes):
     tensors = []
     for name, shape in shapes:
         count = shape[0] * (shape[1] if len(shape) > 1 else 1)
-        tensors.append((name, "F32", shape, struct.pack("<%df" % count, *(rng.uniform(-1, 1) for _ in range(count)))))
+        if config["storage"] == "int8" and name == "embedding.weight":
+            tensors.append((name, "I8", shape, bytes(rng.randrange(256) for _ in range(count))))
+            scales = [rng.uniform(0, 0.01) for _ in range(shape[0])]
+            continue
+        dtype, code = ("F32", "f") if config["storage"] == "float32" else ("F16", "e")
+        tensors.append((name, dtype, shape, struct.pack("<%d%s" % (count, code), *(rng.uniform(-1, 1) for _ in range(count)))))
+    if deep and config["storage"] == "int8":
+        tensors.append(("embedding.scale", "F32", [len(scales)], struct.pack("<%df" % len(scales), *scales)))
     tensors.append(("fusion.scale", "F32", [2], struct.pack("<2f", 0.5 * deep, 1.5 * wide)))
     if wide:
         hashes = [hash_bytes(word.encode()) for word in words]
@@ -117,5 +124,7 @@ write("fuzz_decode", [
     model(["apple", "x", "\u4e2d"], ["a", "b"], architecture="hybrid", char_ngrams=True),
     model(["apple", "x"], ["a", "b", "c"], architecture="linear"),
     model([], ["a", "b"], architecture="linear"),
+    model(["apple", "x"], ["a", "b"], storage="float16"),
+    model(["apple", "x"], ["a", "b"], architecture="hybrid", storage="int8"),
     b"", b"\0" * 8, struct.pack("<Q", 2) + b"{}",
 ])

@@ -14,7 +14,7 @@ import sys
 
 import numpy as np
 
-DTYPES = {"F32": "<f4", "F16": "<f2", "U32": "<u4", "U8": "u1"}
+DTYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "U32": "<u4", "U8": "u1"}
 
 WORD_SEED = 0x243F6A8885A308D3
 CHARACTER_SEED = 0x452821E638D01377
@@ -130,6 +130,8 @@ def deep_scores(config, tensors, words):
         ids = ids[:maxlen] or [0]
 
     x = tensors["embedding.weight"][ids]
+    if "embedding.scale" in tensors:
+        x = x * tensors["embedding.scale"][ids][:, None]
     for layer in range(config["layers"]):
         parts = lambda d: [tensors[f"lstm.{layer}.{d}.{p}"] for p in ("kernel", "recurrent", "bias")]
         outputs = [lstm(x, *parts("forward"))]

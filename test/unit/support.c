@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "half.h"
+#include "storage.h"
 #include "tokenizer.h"
 
 /* ---- reporting ---- */
@@ -547,10 +548,13 @@ unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 	clf_rng_seed(&rng, seed, 0);
 	for (int i = 0; i < model->table.count; i++)
 	{
-		float	   *tensor = clf_model_tensor(model, i);
+		const ClfTensor *tensor = &model->table.tensors[i];
+		float	   *values = clf_model_tensor(model, i);
 
-		for (size_t k = 0; k < model->table.tensors[i].rows * model->table.tensors[i].columns; k++)
-			tensor[k] = 1.2f * clf_rng_uniform(&rng) - 0.6f;
+		for (size_t k = 0; k < tensor->rows * tensor->columns; k++)
+			values[k] = 1.2f * clf_rng_uniform(&rng) - 0.6f;
+		for (size_t row = 0; row < tensor->rows; row++)
+			clf_storage_round_row(config, tensor, values + row * tensor->columns);
 	}
 	model->scale[0] = clf_has_deep(config) ? 0.75f : 0;
 	model->scale[1] = clf_has_wide(config) ? 1.3f : 0;

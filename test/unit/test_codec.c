@@ -2,12 +2,15 @@
  * test_codec.c
  *	  Models to bytes and back, and bytes that lie.
  */
+#include "half.h"
+#include "storage.h"
 #include "unit.h"
 
 static UnitMemory memory;
 static unsigned char *bytes;
 static size_t size;
 static int	architecture = CLF_ARCH_BILSTM;	/* of encoded_model */
+static int	storage = CLF_STORAGE_FLOAT32;
 
 /* A small model, encoded: bytes and size. */
 static ClfModel *
@@ -21,6 +24,7 @@ encoded_model(void)
 	unit_memory_init(&memory);
 	unit_config(&config);
 	config.architecture = architecture;
+	config.storage = storage;
 	config.embedding_dim = 2;
 	config.units = 2;
 	config.bidirectional = 1;
@@ -341,6 +345,22 @@ static const Lie wide_lies[] = {
 
 #define WIDE_LIES (sizeof wide_lies / sizeof wide_lies[0])
 
+/* The same for a model whose embedding is bytes. */
+static const Lie storage_lies[] = {
+	{"bytes that are text", "\"dtype\":\"I8\"", "\"dtype\":\"U8\""},
+	{"bytes that are floats", "\"dtype\":\"I8\"", "\"dtype\":\"F32\""},
+	{"no scales", "\"embedding.scale\"", "\"embedding.scales\""},
+	{"one scale less", "\"embedding.scale\":{\"dtype\":\"F32\",\"shape\":[12]", "\"embedding.scale\":{\"dtype\":\"F32\",\"shape\":[11]"},
+	{"scales of another type", "\"embedding.scale\":{\"dtype\":\"F32\"", "\"embedding.scale\":{\"dtype\":\"F16\""},
+	{"scales in a matrix", "\"embedding.scale\":{\"dtype\":\"F32\",\"shape\":[12]", "\"embedding.scale\":{\"dtype\":\"F32\",\"shape\":[12,1]"},
+	{"bytes where halves are", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":\\\"float16\\\""},
+	{"bytes where floats are", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":\\\"float32\\\""},
+	{"a storage that is not there", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":\\\"int4\\\""},
+	{"a storage left open", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":-1"},
+};
+
+#define STORAGE_LIES (sizeof storage_lies / sizeof storage_lies[0])
+
 /* Bytes with the lie told, from malloc; NULL if there is nothing to change. */
 static unsigned char *
 tell(const Lie *lie, size_t *result_size)
@@ -485,6 +505,65 @@ lying_data(void)
 	}
 }
 
+/* Scales that are none; of an embedding of bytes. */
+static void
+lying_scales(void)
+{
+	static const uint32_t scales[] = {
+		0x7FC00000u, 0x7F800000u, 0xFF800000u, 0xBF800000u /* -1 */ , 0x7F7FFFFFu	/* the largest float */
+	};
+
+	for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++)
+		for (int row = 0; row < 12; row += 11)
+		{
+			ClfModel   *model = encoded_model();
+
+			put(data_of("embedding.scale") + 4 * row, scales[i]);
+			decode_damaged(bytes, size, true, "scale", i);
+			clf_model_free(model);
+			free(bytes);
+		}
+}
+
+/* What rounding does to a row: little, and nothing the second time. */
+static void
+rounded_rows(void)
+{
+	static const float magnitudes[] = {1e-42f, 1e-37f, 1e-30f, 1e-5f, 0.05f, 1.0f, 127.0f, 1e4f, 1e30f};
+	ClfConfig	config;
+	ClfTensor	tensor = {.role = CLF_ROLE_EMBEDDING,.rows = 1,.columns = 33};
+	ClfRng		rng;
+
+	unit_config(&config);
+	clf_rng_seed(&rng, 1, 0);
+	for (int as = CLF_STORAGE_FLOAT32; as <= CLF_STORAGE_INT8; as++)
+		for (size_t m = 0; m < sizeof magnitudes / sizeof magnitudes[0]; m++)
+			for (int trial = 0; trial < 100; trial++)
+			{
+				float		row[33];
+				float		rounded[33];
+				float		again[33];
+				float		scale;
+				double		tolerance;
+
+				for (int j = 0; j < 33; j++)
+					row[j] = magnitudes[m] * (2 * clf_rng_uniform(&rng) - 1);
+				memcpy(rounded, row, sizeof row);
+				config.storage = as;
+				clf_storage_round_row(&config, &tensor, rounded);
+				memcpy(again, rounded, sizeof row);
+				clf_storage_round_row(&config, &tensor, again);
+				CHECK(memcmp(again, rounded, sizeof row) == 0, "rounding twice");
+				scale = clf_row_scale(row, 33);
+				tolerance = as == CLF_STORAGE_FLOAT32 ? 0 :
+					as == CLF_STORAGE_INT8 ? 0.5001 * scale + 2e-33 : magnitudes[m] * 0x1p-11 + 0x1p-24;
+				for (int j = 0; j < 33; j++)
+					CHECK(fabs((double) rounded[j] - row[j]) <= tolerance ||
+						  (as == CLF_STORAGE_FLOAT16 && fabsf(row[j]) > CLF_HALF_MAX && fabsf(rounded[j]) == CLF_HALF_MAX),
+						  "%g becomes %g", row[j], rounded[j]);
+			}
+}
+
 /* Two n-grams with the same hash. */
 static void
 same_hash_twice(void)
@@ -606,17 +685,21 @@ longest_info(void)
 	CHECK(memory.blocks == 0, "memory is kept");
 }
 
-/* Run a test once for each architecture. */
+/* Run a test once for each architecture, and each storage of a network. */
 static void
-for_architectures(const char *what, void (*test) (void))
+for_all_models(const char *what, void (*test) (void))
 {
-	for (architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
-	{
-		char		name[64];
+	static const char *const storages[] = {"float32", "float16", "int8"};
 
-		snprintf(name, sizeof name, "%s, %s", what, unit_architecture(architecture));
-		unit_run(name, test);
-	}
+	for (architecture = 0; architecture < UNIT_ARCHITECTURES; architecture++)
+		for (storage = 0; storage < (architecture == CLF_ARCH_LINEAR ? 1 : 3); storage++)
+		{
+			char		name[64];
+
+			snprintf(name, sizeof name, "%s, %s, %s", what, unit_architecture(architecture), storages[storage]);
+			unit_run(name, test);
+		}
+	storage = CLF_STORAGE_FLOAT32;
 }
 
 static void
@@ -636,14 +719,20 @@ tell_lies(int of_architecture, const Lie *told, size_t count)
 int
 main(void)
 {
-	for_architectures("round_trip", round_trip);
-	for_architectures("layout", layout);
-	for_architectures("truncated_at_every_offset", truncated_at_every_offset);
-	for_architectures("longer_than_it_should", longer_than_it_should);
-	for_architectures("every_byte_flipped", every_byte_flipped);
-	for_architectures("every_bit_of_the_header", every_bit_of_the_header);
+	for_all_models("round_trip", round_trip);
+	for_all_models("layout", layout);
+	for_all_models("truncated_at_every_offset", truncated_at_every_offset);
+	for_all_models("longer_than_it_should", longer_than_it_should);
+	for_all_models("every_byte_flipped", every_byte_flipped);
+	for_all_models("every_bit_of_the_header", every_bit_of_the_header);
 	tell_lies(CLF_ARCH_BILSTM, lies, LIES);
 	tell_lies(CLF_ARCH_HYBRID, wide_lies, WIDE_LIES);
+	storage = CLF_STORAGE_INT8;
+	tell_lies(CLF_ARCH_BILSTM, storage_lies, STORAGE_LIES);
+	RUN(lying_scales);
+	storage = CLF_STORAGE_FLOAT32;
+	architecture = CLF_ARCH_HYBRID;
+	RUN(rounded_rows);
 	RUN(lying_lengths);
 	RUN(lying_data);
 	RUN(same_hash_twice);

@@ -182,19 +182,28 @@ TrainingReadRows(Training *training)
 /* ---- learning --------------------------------------------------------- */
 
 /*
- * Refuse a model that could not be stored, before its network is trained.  A
- * weight takes 4 bytes in the network and 2 in the linear branch; how many are
- * in which is not told, so this is the least that they take.  What they take in
- * fact is checked when the model is encoded.
+ * The least bytes that a weight takes in a model of these options: of which kind
+ * how many are is not told, nor yet what an open storage comes to.
+ */
+static Size
+least_weight_bytes(const ClfConfig *config)
+{
+	if (config->architecture == CLF_ARCH_LINEAR || config->storage == CLF_STORAGE_FLOAT16)
+		return sizeof(uint16);
+	if (config->storage != CLF_STORAGE_FLOAT32)
+		return sizeof(int8);
+	return config->architecture == CLF_ARCH_HYBRID ? sizeof(uint16) : sizeof(float);
+}
+
+/*
+ * Refuse a model that could not be stored, before its network is trained.  What
+ * its weights take in fact is checked when the model is encoded.
  */
 static void
 check_model_size(const Training *training)
 {
-	int32		architecture = training->request->options.config.architecture;
-	bool		has_wide = architecture == CLF_ARCH_HYBRID ||
-		architecture == CLF_ARCH_LINEAR;
 	Size		bytes = clf_trainer_parameters(training->trainer) *
-		(has_wide ? sizeof(uint16) : sizeof(float));
+		least_weight_bytes(&training->request->options.config);
 
 	if (bytes > GucKilobytes(textclf_max_model_size))
 		ereport(ERROR,

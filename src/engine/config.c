@@ -257,6 +257,8 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 		set_real(&config->wide_c, 10);
 	}
 	set_int(&config->refit, clf_has_wide(config));
+	if (!clf_has_deep(config))
+		set_int(&config->storage, CLF_STORAGE_FLOAT32);	/* else see course_deep.c */
 	if (config->architecture == CLF_ARCH_LSTM)
 		suit_lstm(config);
 	else

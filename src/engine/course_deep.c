@@ -8,10 +8,12 @@
 
 #include "error.h"
 #include "forward.h"
+#include "storage.h"
 #include "trainer.h"
 
 #define SHARD_TOKENS 4096		/* unless a single row has more */
 #define SHARD_ROWS 1024
+#define STORAGE_MAY_COST 0.001	/* of the validation accuracy */
 
 /* Streams of random numbers. */
 #define STREAM_WEIGHTS 0
@@ -258,7 +260,22 @@ update(ClfTrainer *trainer, ClfError *error)
 	return CLF_OK;
 }
 
-/* ---- validation and the end of an epoch ---- */
+/* ---- validation ---- */
+
+/* Begin a pass over the validation rows, of the evaluated weights. */
+static void
+validate(ClfTrainer *trainer, ClfTrainerStage next)
+{
+	memset(&trainer->figures, 0, sizeof trainer->figures);
+	trainer->position = 0;
+	trainer->after_validation = next;
+	trainer->stage = next;
+	if (clf_trainer_validation_rows(trainer) > 0)
+	{
+		clf_plan_start(&trainer->validating, NULL);
+		trainer->stage = STAGE_VALIDATION_PLAN;
+	}
+}
 
 /* Begin the epoch's entry in the history, and the validation. */
 static ClfStatus
@@ -275,15 +292,8 @@ start_validation(ClfTrainer *trainer, ClfError *error)
 	epoch->val_loss = NAN;
 	epoch->val_accuracy = NAN;
 
-	memset(&trainer->figures, 0, sizeof trainer->figures);
 	clf_optimizer_evaluated(&trainer->optimizer, trainer->weights, trainer->evaluated);
-	trainer->position = 0;
-	trainer->stage = STAGE_JUDGE;
-	if (clf_trainer_validation_rows(trainer) > 0)
-	{
-		clf_plan_start(&trainer->validating, NULL);
-		trainer->stage = STAGE_VALIDATION_PLAN;
-	}
+	validate(trainer, STAGE_JUDGE);
 	return CLF_OK;
 }
 
@@ -327,17 +337,10 @@ finish_validation_shard(ClfTrainer *trainer)
 		keep_scores(trainer, row);
 	add_figures(&trainer->figures, &trainer->network);
 	trainer->stage = trainer->position < clf_trainer_validation_rows(trainer) ?
-		STAGE_VALIDATION_SHARD : STAGE_JUDGE;
+		STAGE_VALIDATION_SHARD : trainer->after_validation;
 }
 
-/* Is the epoch that just ended better than all before?  Without validation, always. */
-static bool
-is_best(const ClfTrainer *trainer, const ClfEpoch *epoch)
-{
-	return clf_trainer_validation_rows(trainer) == 0 || epoch->val_loss < trainer->best_loss;
-}
-
-/* The scores of the epoch at hand become those of the best epoch. */
+/* The scores of the last validation become those of the model. */
 static void
 swap_scores(ClfTrainer *trainer)
 {
@@ -345,6 +348,71 @@ swap_scores(ClfTrainer *trainer)
 
 	trainer->deep_scores = trainer->best_scores;
 	trainer->best_scores = scores;
+}
+
+/* ---- the weights as the model file holds them ---- */
+
+/* Begin to round the best weights for the storage at hand. */
+static void
+start_rounding(ClfTrainer *trainer)
+{
+	memcpy(trainer->evaluated, trainer->best, trainer->table.floats * sizeof(float));
+	trainer->tensor = 0;
+	trainer->tensor_row = 0;
+	trainer->stage = trainer->config.storage == CLF_STORAGE_FLOAT32 ? STAGE_FUSE : STAGE_ROUND;
+}
+
+/* After the last epoch: the storage that was asked for or, first, the smallest. */
+static void
+start_storage(ClfTrainer *trainer)
+{
+	trainer->storage_open = trainer->config.storage < 0;
+	if (trainer->storage_open)
+		trainer->config.storage = clf_trainer_validation_rows(trainer) > 0 ?
+			CLF_STORAGE_INT8 : CLF_STORAGE_FLOAT32;
+	start_rounding(trainer);
+}
+
+/* Round one row. */
+static void
+round_row(ClfTrainer *trainer)
+{
+	const ClfTensor *tensor = &trainer->table.tensors[trainer->tensor];
+
+	clf_storage_round_row(&trainer->config, tensor, trainer->evaluated + tensor->offset +
+						  trainer->tensor_row * tensor->columns);
+	if (++trainer->tensor_row < tensor->rows)
+		return;
+	trainer->tensor_row = 0;
+	if (++trainer->tensor == trainer->table.count)
+		validate(trainer, STAGE_JUDGE_ROUNDED);
+}
+
+/* Take the rounded weights if they cost next to nothing, else try the next storage. */
+static void
+judge_rounded(ClfTrainer *trainer)
+{
+	const ClfEpoch *best = &trainer->history[trainer->best_epoch - 1];
+	double		accuracy = (double) trainer->figures.correct / (double) trainer->figures.rows;
+
+	if (trainer->storage_open && best->val_accuracy - accuracy > STORAGE_MAY_COST)
+	{
+		trainer->config.storage--;
+		start_rounding(trainer);
+		return;
+	}
+	memcpy(trainer->best, trainer->evaluated, trainer->table.floats * sizeof(float));
+	swap_scores(trainer);
+	trainer->stage = STAGE_FUSE;
+}
+
+/* ---- the end of an epoch ---- */
+
+/* Is the epoch that just ended better than all before?  Without validation, always. */
+static bool
+is_best(const ClfTrainer *trainer, const ClfEpoch *epoch)
+{
+	return clf_trainer_validation_rows(trainer) == 0 || epoch->val_loss < trainer->best_loss;
 }
 
 /* Complete the epoch's figures, keep its weights if they are the best, go on or stop. */
@@ -373,7 +441,7 @@ end_epoch(ClfTrainer *trainer, ClfError *error)
 	}
 	if (trainer->epochs == trainer->config.epochs || trainer->out_of_time ||
 		(patience > 0 && trainer->epochs - trainer->best_epoch >= patience))
-		trainer->stage = STAGE_FUSE;
+		start_storage(trainer);
 	else
 		trainer->stage = STAGE_EPOCH;
 	return CLF_OK;
@@ -422,6 +490,12 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 			return CLF_OK;
 		case STAGE_JUDGE:
 			return end_epoch(trainer, error);
+		case STAGE_ROUND:
+			round_row(trainer);
+			return CLF_OK;
+		case STAGE_JUDGE_ROUNDED:
+			judge_rounded(trainer);
+			return CLF_OK;
 		default:
 			break;
 	}

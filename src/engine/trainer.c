@@ -203,6 +203,12 @@ phase_of(ClfTrainerStage stage)
 	return stage < STAGE_DONE ? CLF_PHASE_VALIDATE : CLF_PHASE_DONE;
 }
 
+static bool
+epochs_ended(const ClfTrainer *trainer)
+{
+	return trainer->stage >= STAGE_ROUND || trainer->after_validation == STAGE_JUDGE_ROUNDED;
+}
+
 static void
 report(const ClfTrainer *trainer, ClfProgress *progress)
 {
@@ -211,7 +217,7 @@ report(const ClfTrainer *trainer, ClfProgress *progress)
 	memset(progress, 0, sizeof *progress);
 	progress->phase = phase_of(trainer->stage);
 	progress->epochs = trainer->config.epochs;
-	progress->epoch = trainer->epochs + (trainer->stage < STAGE_FUSE ? 1 : 0);
+	progress->epoch = trainer->epochs + (epochs_ended(trainer) ? 0 : 1);
 	progress->rows = (int64_t) trainer->data.training_rows;
 	progress->rows_done = trainer->figures.rows;
 	progress->loss = rows > 0 ? trainer->figures.loss / rows : NAN;

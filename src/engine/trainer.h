@@ -36,6 +36,8 @@ typedef enum ClfTrainerStage
 	STAGE_VALIDATION_SHARD,
 	STAGE_VALIDATION_PASS,
 	STAGE_JUDGE,
+	STAGE_ROUND,				/* the best weights, row by row, as the file can hold them */
+	STAGE_JUDGE_ROUNDED,
 	STAGE_FUSE,
 	STAGE_DONE
 } ClfTrainerStage;
@@ -78,8 +80,8 @@ struct ClfTrainer
 	double		candidate_loss; /* of the best one so far */
 	size_t		scored;			/* validation rows that the fusion is fitted on */
 	int32_t    *scored_classes; /* [scored] */
-	float	   *deep_scores;	/* [scored,C] of the epoch at hand */
-	float	   *best_scores;	/* [scored,C] of the best epoch */
+	float	   *deep_scores;	/* [scored,C] of the last validation */
+	float	   *best_scores;	/* [scored,C] of the best weights */
 	float	   *wide_scores;	/* [scored,C] */
 	float	   *fused;			/* [C] of one row */
 	float		scale[CLF_BRANCHES];
@@ -102,11 +104,13 @@ struct ClfTrainer
 	ClfRng		weights_rng;
 
 	/* where it is */
-	int			tensor;			/* STAGE_INITIALISE: next row to set */
+	int			tensor;			/* STAGE_INITIALISE, STAGE_ROUND: next row */
 	size_t		tensor_row;
 	size_t		batch;
 	size_t		position;		/* rows of the plan's order used up */
 	size_t		shard_begin;	/* of the validation's order */
+	ClfTrainerStage after_validation;	/* STAGE_JUDGE or STAGE_JUDGE_ROUNDED */
+	bool		storage_open;	/* option storage: the smallest that does */
 	size_t		batch_begin;
 	size_t		batch_end;
 	ClfFigures	figures;

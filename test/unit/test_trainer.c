@@ -230,6 +230,69 @@ automatic_values_are_replaced(void)
 		}
 }
 
+/*
+ * Option storage: what is asked for is done; left open, the accuracy on the
+ * validation rows decides, and without any nothing is rounded.  The model is the
+ * one that its file gives back.
+ */
+static void
+weights_are_rounded_where_it_costs_nothing(void)
+{
+	int			chosen[3] = {0};
+	double		accuracy[24];	/* of the weights as they were trained */
+
+	/* float32 is 0 and first, what is left open last */
+	for (int storage = CLF_STORAGE_FLOAT32; storage <= CLF_STORAGE_INT8 + 1; storage++)
+		for (int seed = 0; seed < 24; seed++)
+		{
+			bool		open = storage > CLF_STORAGE_INT8;
+			UnitHost	host;
+			ClfConfig	config;
+			ClfModel   *model;
+			ClfModel   *again;
+			ClfSummary	summary;
+			ClfError	error;
+			void	   *bytes;
+			size_t		size;
+			int			decided;
+
+			unit_host_init(&host);
+			unit_quick_config(&config);
+			config.architecture = CLF_ARCH_BILSTM;
+			config.storage = open ? -1 : storage;
+			config.seed = seed;
+			config.epochs = 2;
+			config.validation_split = seed % 3 == 2 ? 0 : 0.4;
+			if (seed % 2)		/* a network that hardly knows: rounding flips its answers */
+				config.pooling = CLF_POOLING_MEAN, config.learning_rate = 0.001;
+			CHECK(unit_train(&host, &config, 300, 0, 1, 2, &model, &summary, &error) == CLF_OK, "%s", error.message);
+			decided = clf_model_config(model)->storage;
+			if (storage == CLF_STORAGE_FLOAT32)
+				accuracy[seed] = summary.deep_accuracy;
+			if (!open)
+				CHECK(decided == storage, "storage %d in place of %d", decided, storage);
+			else if (config.validation_split == 0)
+				CHECK(decided == CLF_STORAGE_FLOAT32, "rounded, and nobody knows what it cost");
+			else
+			{
+				chosen[decided]++;
+				CHECK(summary.deep_accuracy >= accuracy[seed] - 0.001, "%g became %g", accuracy[seed], summary.deep_accuracy);
+			}
+			CHECK(clf_model_encode(model, &host.memory.allocator, &bytes, &size, &error) == CLF_OK &&
+				  clf_model_decode(&host.memory.allocator, bytes, size, &again, &error) == CLF_OK, "%s", error.message);
+			CHECK(memcmp(model->weights, again->weights, model->table.floats * sizeof(float)) == 0,
+				  "the file gives other weights back");
+			host.memory.allocator.free(host.memory.allocator.context, bytes);
+			clf_model_free(again);
+			clf_model_free(model);
+			unit_host_free(&host);
+			CHECK(host.memory.blocks == 0, "memory is kept");
+		}
+	printf("# left open: %d float32, %d float16, %d int8\n", chosen[0], chosen[1], chosen[2]);
+	CHECK(chosen[CLF_STORAGE_INT8] > 0, "bytes never do");
+	CHECK(chosen[CLF_STORAGE_FLOAT32] + chosen[CLF_STORAGE_FLOAT16] > 0, "bytes always do");
+}
+
 /* ---- the same rows and seed give the same model ---- */
 
 static void
@@ -1124,6 +1187,7 @@ main(void)
 	RUN(learns_as_keras_stack);
 	RUN(word_dropout_is_drawn_from_the_seed);
 	RUN(automatic_values_are_replaced);
+	RUN(weights_are_rounded_where_it_costs_nothing);
 	RUN(same_seed_same_bytes);
 	RUN(order_of_rows_does_not_matter);
 	RUN(early_stopping_keeps_the_best);

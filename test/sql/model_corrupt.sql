@@ -6,7 +6,7 @@ SET textclf.progress = off;
 SET client_min_messages = warning;
 CREATE TABLE docs AS
 SELECT (ARRAY['yes', 'no'])[i % 2 + 1] || ' word' || i % 3 AS doc, (ARRAY['true', 'false'])[i % 2 + 1] AS label FROM generate_series(1, 120) i;
-SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 1, "units": 2, "embedding_dim": 2}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 1, "units": 2, "embedding_dim": 2, "storage": "float32"}');
 RESET client_min_messages;
 
 CREATE TABLE good AS

@@ -16,6 +16,8 @@ create_rows($node);
 # every architecture; every way of pooling, one and two directions, one and two layers
 my %models = (
 	'default' => '{"epochs": 2}',
+	'halves' => '{"epochs": 2, "storage": "float16"}',
+	'bytes' => '{"epochs": 2, "storage": "int8", "architecture": "bilstm"}',
 	'hybrid' => '{"epochs": 2, "architecture": "hybrid", "char_ngrams": true, "units": 9, "pooling": "mean"}',
 	'linear' => '{"architecture": "linear", "char_ngrams": true}',
 	'words' => '{"architecture": "linear", "char_ngrams": false, "wide_c": 1}',

@@ -125,6 +125,13 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 20;
 COMMENT ON FUNCTION textclf_review_queue(text, regclass, name, int) IS
 'rows of whose label a model is least sure, least sure first';
 
+CREATE PROCEDURE textclf_refresh(
+	target regclass, text_column name, label_column name, version_column name,
+	model text, chunk_rows int DEFAULT 10000)
+AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE textclf_refresh(regclass, name, name, name, text, int) IS
+'classify anew, in committed chunks, the rows that another version or none has labelled';
+
 -- ---- versions and rights --------------------------------------------------
 
 CREATE FUNCTION textclf_deploy(model text, version int) RETURNS void

@@ -63,9 +63,8 @@ check_relation(Oid relation)
 			 errdetail("It is not a table, view, materialized view or foreign table.")));
 }
 
-/* The type under any domain of a column; an error if there is no such column. */
-static Oid
-column_type(Oid relation, const char *column)
+Oid
+RowSourceColumnType(Oid relation, const char *column)
 {
 	AttrNumber	number = get_attnum(relation, column);
 
@@ -88,10 +87,10 @@ is_string_type(Oid type)
 	return category == TYPCATEGORY_STRING;
 }
 
-static void
-check_text_column(Oid relation, const char *column)
+void
+RowSourceCheckText(Oid relation, const char *column)
 {
-	Oid			type = column_type(relation, column);
+	Oid			type = RowSourceColumnType(relation, column);
 
 	if (!is_string_type(type))
 		ereport(ERROR,
@@ -105,7 +104,7 @@ check_text_column(Oid relation, const char *column)
 static void
 check_label_column(Oid relation, const char *column)
 {
-	Oid			type = column_type(relation, column);
+	Oid			type = RowSourceColumnType(relation, column);
 
 	if (is_string_type(type) || type_is_enum(type) || type == BOOLOID ||
 		type == INT2OID || type == INT4OID || type == INT8OID)
@@ -157,7 +156,7 @@ RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
 {
 	RowSourceName(relation);	/* an error if there is no such relation */
 	check_relation(relation);
-	check_text_column(relation, text_column);
+	RowSourceCheckText(relation, text_column);
 	check_label_column(relation, label_column);
 	return open_cursor(relation, text_column,
 					   psprintf("s.%s::pg_catalog.text", quote_identifier(label_column)));
@@ -168,7 +167,7 @@ RowSourceOpenTexts(Oid relation, const char *text_column)
 {
 	RowSourceName(relation);	/* an error if there is no such relation */
 	check_relation(relation);
-	check_text_column(relation, text_column);
+	RowSourceCheckText(relation, text_column);
 	return open_cursor(relation, text_column,
 					   has_places(relation) ? "s.ctid" : "NULL::pg_catalog.tid");
 }

@@ -37,4 +37,10 @@ extern void RowSourceClose(RowSource *source);
 /* The relation's name, qualified and quoted, in CurrentMemoryContext. */
 extern char *RowSourceName(Oid relation);
 
+/* The type under any domain of a column; an error if there is no such column. */
+extern Oid	RowSourceColumnType(Oid relation, const char *column);
+
+/* Raise an error unless a column can hold texts. */
+extern void RowSourceCheckText(Oid relation, const char *column);
+
 #endif							/* TEXTCLF_ROW_SOURCE_H */

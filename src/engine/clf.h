@@ -377,6 +377,90 @@ extern const ClfExplanation *clf_explainer_result(const ClfExplainer *explainer)
 
 extern void clf_explainer_free(ClfExplainer *explainer);
 
+/* ---- judging ---------------------------------------------------------- */
+
+/* So many rows of one class were taken for another, or for what they are. */
+typedef struct ClfCell
+{
+	int32_t		actual;
+	int32_t		predicted;
+	int64_t		rows;
+} ClfCell;
+
+/* Answers whose probability is from i / CLF_BINS to (i + 1) / CLF_BINS. */
+typedef struct ClfBin
+{
+	int64_t		rows;
+	int64_t		right;
+	double		probability;	/* sum over the rows */
+} ClfBin;
+
+#define CLF_BINS 15
+#define CLF_MAX_CELLS 1000000
+
+/* A confusion matrix without its zeros, and a reliability table. */
+typedef struct ClfTally ClfTally;
+
+extern ClfStatus clf_tally_new(const ClfAllocator *allocator, ClfTally **tally,
+							   ClfError *error);
+extern void clf_tally_free(ClfTally *tally);
+
+/*
+ * Count an answer and its probability, from 0 to 1.  Class numbers are not
+ * negative; the host may give numbers of its own to labels that a model does
+ * not have.  CLF_ERR_LIMIT beyond CLF_MAX_CELLS cells.
+ */
+extern ClfStatus clf_tally_add(ClfTally *tally, int actual, int predicted,
+							   double probability, ClfError *error);
+
+/* The cells, *count of them, by actual, then by predicted; valid until the next call. */
+extern const ClfCell *clf_tally_cells(ClfTally *tally, size_t *count);
+
+/* The reliability table [CLF_BINS]. */
+extern const ClfBin *clf_tally_bins(const ClfTally *tally);
+
+/*
+ * Expected calibration error: the mean over bins, by rows, of |share that is
+ * right - mean probability| (Naeini et al. 2015).  NaN without rows.
+ */
+extern double clf_calibration_error(const ClfBin bins[CLF_BINS]);
+
+/* Figures of a class, as in scikit-learn: a quotient by 0 is 0. */
+typedef struct ClfClassScore
+{
+	int64_t		support;		/* rows that are of it */
+	int64_t		predicted;		/* rows that were taken for it */
+	int64_t		right;
+	double		precision;
+	double		recall;
+	double		f1;
+} ClfClassScore;
+
+typedef struct ClfAverage
+{
+	double		precision;
+	double		recall;
+	double		f1;
+} ClfAverage;
+
+/* NaN without rows. */
+typedef struct ClfScore
+{
+	int64_t		rows;
+	int			classes;		/* that occur or were predicted */
+	double		accuracy;
+	ClfAverage	macro;			/* mean over these classes */
+	ClfAverage	weighted;		/* by support */
+} ClfScore;
+
+/*
+ * What cells come to: by_class[classes] and the whole.  In a cell, a number of
+ * classes or more is any other label: it has no figures, but rows of it or
+ * taken for it count as answers.
+ */
+extern void clf_score(const ClfCell *cells, size_t count, int classes,
+					  ClfClassScore *by_class, ClfScore *whole);
+
 /* ---- training --------------------------------------------------------- */
 
 /*
@@ -433,7 +517,10 @@ typedef struct ClfSummary
 	double		macro_f1;
 	double		deep_accuracy;	/* of the network alone */
 	double		wide_accuracy;	/* of the n-grams alone */
-	double		calibration_error;	/* expected, 15 bins */
+	double		calibration_error;	/* see clf_calibration_error */
+	size_t		cell_count;
+	const ClfCell *cells;		/* [cell_count] of the model judged so, owned by the trainer */
+	const ClfBin *bins;			/* [CLF_BINS], likewise */
 	const ClfEpoch *history;	/* [epochs], owned by the trainer */
 	const int64_t *class_rows;	/* [C] rows of each class, owned by the trainer */
 } ClfSummary;

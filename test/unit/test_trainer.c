@@ -640,6 +640,7 @@ typedef struct Judged
 	double		loss;
 	double		accuracy;
 	double		calibration_error;
+	int64_t		cells[2][2];	/* rows that are, and are called */
 } Judged;
 
 static Judged
@@ -652,14 +653,14 @@ judge(const Finished *finished, const char *const *texts, int count)
 	UnitMemory	memory;
 	ClfScratch *scratch;
 	ClfError	error;
-	Judged		judged = {0, 0, 0};
+	Judged		judged = {0};
 	double		certainty[BINS] = {0};
 	double		right[BINS] = {0};
 	double		n = (double) finished->summary.validation_rows;
 
 	unit_memory_init(&memory);
 	if (clf_scratch_new(finished->model, &memory.allocator, &scratch, &error) != CLF_OK)
-		return (Judged) {NAN, NAN, NAN};
+		return (Judged) {.loss = NAN, .accuracy = NAN};
 	for (int i = 0; i < count; i++)
 	{
 		float		probability[2] = {NAN, NAN};
@@ -675,12 +676,41 @@ judge(const Finished *finished, const char *const *texts, int count)
 		certainty[bin] += probability[said];
 		right[bin] += said == actual;
 		judged.accuracy += (said == actual) / n;
+		judged.cells[actual][said]++;
 		judged.loss -= log(probability[actual]) / n;
 	}
 	for (int bin = 0; bin < BINS; bin++)
 		judged.calibration_error += fabs(certainty[bin] - right[bin]) / n;
 	clf_scratch_free(scratch);
 	return judged;
+}
+
+/* Are the summary's cells and bins what predictions on the validation rows come to? */
+static void
+check_confusion(const ClfSummary *summary, const Judged *judged)
+{
+	int64_t		rows = 0;
+	int64_t		right = 0;
+
+	for (size_t i = 0; i < summary->cell_count; i++)
+	{
+		const ClfCell *cell = &summary->cells[i];
+
+		CHECK(cell->rows == judged->cells[cell->actual][cell->predicted], "%d rows of %d called %d, by prediction %d",
+			  (int) cell->rows, cell->actual, cell->predicted, (int) judged->cells[cell->actual][cell->predicted]);
+		rows += cell->rows;
+	}
+	CHECK(rows == summary->validation_rows, "%d rows are in cells", (int) rows);
+	for (int i = 0; i < CLF_BINS; i++)
+	{
+		rows -= summary->bins[i].rows;
+		right += summary->bins[i].right;
+		CHECK(summary->bins[i].probability <= (double) summary->bins[i].rows * (i + 1) / CLF_BINS + 1e-4 &&
+			  summary->bins[i].probability >= (double) summary->bins[i].rows * i / CLF_BINS - 1e-4,
+			  "bin %d has probabilities of others", i);
+	}
+	CHECK(rows == 0 && right == judged->cells[0][0] + judged->cells[1][1], "%d rows are in no bin, %d right",
+		  (int) rows, (int) right);
 }
 
 /*
@@ -785,6 +815,7 @@ summary_of_a_network(void)
 			  summary->accuracy, judged.accuracy);
 		CHECK(fabs(judged.calibration_error - summary->calibration_error) < 1e-4, "calibration error %g, by prediction %g",
 			  summary->calibration_error, judged.calibration_error);
+		check_confusion(summary, &judged);
 		CHECK(summary->deep_accuracy == summary->accuracy && summary->deep_accuracy == best_accuracy(summary),
 			  "the network alone has %g, all of it %g", summary->deep_accuracy, summary->accuracy);
 		CHECK(isnan(summary->wide_accuracy), "n-grams that are not there have an accuracy");
@@ -826,10 +857,13 @@ summary_with_a_linear_branch(void)
 			return;
 		judged = judge(&finished, texts, PAIRED_ROWS);
 		if (!refit)
+		{
 			CHECK(fabs(judged.accuracy - summary->accuracy) < 1e-9 &&
 				  fabs(judged.calibration_error - summary->calibration_error) < 1e-4,
 				  "calibration error %g and %g, accuracy %g, by prediction %g", summary->calibration_error,
 				  judged.calibration_error, summary->accuracy, judged.accuracy);
+			check_confusion(summary, &judged);
+		}
 		CHECK(judged.accuracy >= summary->accuracy - 0.05, "accuracy %g, by prediction %g",
 			  summary->accuracy, judged.accuracy);
 		CHECK(summary->calibration_error >= 0 && summary->calibration_error < 0.25, "calibration error %g",

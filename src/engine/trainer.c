@@ -38,6 +38,7 @@ clf_trainer_new(const ClfConfig *config, const ClfHost *host,
 	result->config = *config;
 	clf_config_before_rows(&result->config);
 	result->kernels = clf_kernels();
+	clf_tally_init(&result->tally, &result->mem);
 	clf_dataset_init(&result->data, &result->mem, &result->host, &result->config);
 	*trainer = result;
 	return CLF_OK;
@@ -60,7 +61,8 @@ clf_trainer_free(ClfTrainer *trainer)
 	clf_mem_free(&trainer->mem, trainer->fused);
 	clf_mem_free(&trainer->mem, trainer->class_weight);
 	clf_mem_free(&trainer->mem, trainer->even_weight);
-	clf_mem_free(&trainer->mem, trainer->confusion);
+	clf_mem_free(&trainer->mem, trainer->class_scores);
+	clf_tally_reset(&trainer->tally);
 	clf_mem_free(&trainer->mem, trainer->history);
 	mem = trainer->mem;			/* the struct holds its own accounting */
 	clf_mem_free(&mem, trainer);
@@ -121,13 +123,14 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 	size_t		C = (size_t) clf_trainer_classes(trainer);
 	bool		deep = clf_has_deep(&trainer->config);
 	bool		wide = clf_has_wide(&trainer->config);
+	ClfStatus	status;
 
 	trainer->scored = clf_trainer_validation_rows(trainer) < MAX_SCORES / C ?
 		clf_trainer_validation_rows(trainer) : MAX_SCORES / C;
 	trainer->class_weight = clf_mem_alloc(mem, C, sizeof(float));
 	trainer->even_weight = clf_mem_alloc(mem, C, sizeof(float));
 	trainer->fused = clf_mem_alloc(mem, C, sizeof(float));
-	trainer->confusion = clf_mem_alloc(mem, 3 * C, sizeof *trainer->confusion);
+	trainer->class_scores = clf_mem_alloc(mem, C, sizeof *trainer->class_scores);
 	trainer->scored_classes = clf_mem_alloc(mem, trainer->scored, sizeof(int32_t));
 	if (deep)
 	{
@@ -137,10 +140,14 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 	if (wide)
 		trainer->wide_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
 	if (!trainer->class_weight || !trainer->even_weight || !trainer->fused ||
-		!trainer->confusion || !trainer->scored_classes ||
+		!trainer->class_scores || !trainer->scored_classes ||
 		(deep && (!trainer->deep_scores || !trainer->best_scores)) ||
 		(wide && !trainer->wide_scores))
 		return clf_fail_memory(error);
+	/* there are no more cells than answers or, with few classes, pairs of them */
+	status = clf_tally_reserve(&trainer->tally, trainer->scored < C * C ? trainer->scored : C * C, error);
+	if (status != CLF_OK)
+		return status;
 
 	set_class_weights(trainer);
 	for (size_t i = 0; i < trainer->scored; i++)
@@ -184,8 +191,7 @@ advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_WIDE_REFIT:
 			return clf_course_wide_advance(trainer, error);
 		case STAGE_FUSE:
-			clf_judge(trainer);
-			return CLF_OK;
+			return clf_judge(trainer, error);
 		case STAGE_DONE:
 			return CLF_OK;
 		default:
@@ -316,7 +322,7 @@ fill_model(ClfTrainer *trainer, ClfModel *model, ClfError *error)
 }
 
 static void
-summarise(const ClfTrainer *trainer, ClfSummary *summary)
+summarise(ClfTrainer *trainer, ClfSummary *summary)
 {
 	memset(summary, 0, sizeof *summary);
 	summary->rows = (int64_t) trainer->data.count;
@@ -333,6 +339,8 @@ summarise(const ClfTrainer *trainer, ClfSummary *summary)
 	summary->deep_accuracy = trainer->deep_accuracy;
 	summary->wide_accuracy = trainer->wide_accuracy;
 	summary->calibration_error = trainer->calibration_error;
+	summary->cells = clf_tally_cells(&trainer->tally, &summary->cell_count);
+	summary->bins = clf_tally_bins(&trainer->tally);
 	summary->history = trainer->history;
 	summary->class_rows = trainer->data.class_rows;
 }

@@ -15,6 +15,7 @@
 #include "model.h"
 #include "network.h"
 #include "optim.h"
+#include "tally.h"
 #include "widefit.h"
 
 typedef enum ClfTrainerStage
@@ -73,7 +74,8 @@ struct ClfTrainer
 	/* from STAGE_CLASSES on */
 	float	   *class_weight;	/* [C] of the training */
 	float	   *even_weight;	/* [C] ones, of the validation */
-	int64_t    *confusion;		/* [3,C] rows that are, are called, are both */
+	ClfClassScore *class_scores;	/* [C] */
+	ClfTally	tally;			/* of the fused model's answers for the scored rows */
 	ClfWideFit	fit;
 	int			candidate;		/* settings that fit tries */
 	int			best_candidate;
@@ -184,6 +186,6 @@ extern void clf_course_deep_free(ClfTrainer *trainer);
 extern double clf_judge_wide_loss(ClfTrainer *trainer);
 
 /* Fit what each branch counts and judge the whole by the scored rows. */
-extern void clf_judge(ClfTrainer *trainer);
+extern ClfStatus clf_judge(ClfTrainer *trainer, ClfError *error);
 
 #endif							/* CLF_TRAINER_H */

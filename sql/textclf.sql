@@ -132,6 +132,27 @@ AS 'MODULE_PATHNAME' LANGUAGE C;
 COMMENT ON PROCEDURE textclf_refresh(regclass, name, name, name, text, int) IS
 'classify anew, in committed chunks, the rows that another version or none has labelled';
 
+-- ---- judging --------------------------------------------------------------
+
+CREATE FUNCTION textclf_evaluate(
+	model text, source regclass DEFAULT NULL,
+	text_column name DEFAULT NULL, label_column name DEFAULT NULL,
+	OUT label text, OUT "precision" double precision, OUT recall double precision,
+	OUT f1 double precision, OUT support bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
+COMMENT ON FUNCTION textclf_evaluate(text, regclass, name, name) IS
+'precision, recall and F1 of each label, accuracy and averages, on rows or on the validation rows of the training';
+
+CREATE FUNCTION textclf_confusion_matrix(
+	model text, source regclass DEFAULT NULL,
+	text_column name DEFAULT NULL, label_column name DEFAULT NULL,
+	OUT actual text, OUT predicted text, OUT n bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 20;
+COMMENT ON FUNCTION textclf_confusion_matrix(text, regclass, name, name) IS
+'how many rows of which label were taken for which, on rows or on the validation rows of the training';
+
 -- ---- versions and rights --------------------------------------------------
 
 CREATE FUNCTION textclf_deploy(model text, version int) RETURNS void

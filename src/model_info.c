@@ -27,6 +27,9 @@
 #include "model_info.h"
 #include "options.h"
 
+/* 2^53: beyond it a double, and so JSON elsewhere, is not exact */
+#define MAX_EXACT	INT64CONST(9007199254740992)
+
 typedef enum FieldType
 {
 	FIELD_TEXT,					/* char * */
@@ -183,6 +186,36 @@ append_history(StringInfo json, const ModelInfo *info)
 	appendStringInfoChar(json, ']');
 }
 
+/*
+ * Append how the model was judged: the confusion matrix as a flat array of
+ * (actual, predicted, rows), the reliability table as one of (rows, right,
+ * mean probability).
+ */
+static void
+append_judgement(StringInfo json, const ModelInfo *info)
+{
+	if (info->cell_count == 0)
+		return;
+	appendStringInfoString(json, ", \"confusion\": ");
+	for (int i = 0; i < info->cell_count; i++)
+		appendStringInfo(json, "%s%d,%d," INT64_FORMAT, i > 0 ? "," : "[",
+						 info->cells[i].actual, info->cells[i].predicted,
+						 info->cells[i].rows);
+	appendStringInfoChar(json, ']');
+	if (info->bins == NULL)
+		return;
+	appendStringInfoString(json, ", \"reliability\": ");
+	for (int i = 0; i < CLF_BINS; i++)
+	{
+		const ClfBin *bin = &info->bins[i];
+
+		appendStringInfo(json, "%s" INT64_FORMAT "," INT64_FORMAT ",%s",
+						 i > 0 ? "," : "[", bin->rows, bin->right,
+						 float8out_internal(bin->rows > 0 ? bin->probability / bin->rows : 0));
+	}
+	appendStringInfoChar(json, ']');
+}
+
 char *
 ModelInfoToJson(const ModelInfo *info, const ClfModel *model)
 {
@@ -194,6 +227,7 @@ ModelInfoToJson(const ModelInfo *info, const ClfModel *model)
 	if (model != NULL)
 		append_model(&json, model);
 	append_class_rows(&json, info);
+	append_judgement(&json, info);
 	append_history(&json, info);
 	appendStringInfoChar(&json, '}');
 	return json.data;
@@ -238,9 +272,8 @@ as_count(const JsonbValue *value, int64 *count)
 {
 	double		number;
 
-	/* 2^53: beyond it a double, and so JSON elsewhere, is not exact */
 	if (!as_real(value, &number) || number < 0 ||
-		number > 9007199254740992.0 || number != rint(number))
+		number > MAX_EXACT || number != rint(number))
 		return false;
 	*count = (int64) number;
 	return true;
@@ -310,6 +343,71 @@ read_class_rows(JsonbContainer *array, ModelInfo *info)
 	info->class_count = count;
 }
 
+/* An element of an array as a count. */
+static bool
+count_at(JsonbContainer *array, int index, int64 *count)
+{
+	return as_count(getIthJsonbValueFromContainer(array, index), count);
+}
+
+/* Read a confusion matrix, unless it is not in order. */
+static void
+read_cells(JsonbContainer *array, ModelInfo *info)
+{
+	int			count = JsonContainerSize(array) / 3;
+	ClfCell    *cells;
+	int			classes = 0;
+	int64		total = 0;
+
+	if (count == 0 || count > INFO_MAX_CELLS || JsonContainerSize(array) % 3 != 0)
+		return;
+	cells = palloc(count * sizeof(ClfCell));
+	for (int i = 0; i < count; i++)
+	{
+		int64		actual;
+		int64		predicted;
+
+		if (!count_at(array, 3 * i, &actual) || actual >= PG_INT32_MAX ||
+			!count_at(array, 3 * i + 1, &predicted) || predicted >= PG_INT32_MAX ||
+			!count_at(array, 3 * i + 2, &cells[i].rows) || cells[i].rows == 0 ||
+			(i > 0 && (actual < cells[i - 1].actual ||
+					   (actual == cells[i - 1].actual && predicted <= cells[i - 1].predicted))))
+			return;
+		cells[i].actual = (int32) actual;
+		cells[i].predicted = (int32) predicted;
+		classes = Max(classes, Max(cells[i].actual, cells[i].predicted) + 1);
+		total += cells[i].rows;
+		if (total > MAX_EXACT)
+			return;
+	}
+	info->cells = cells;
+	info->cell_count = count;
+	info->cell_classes = classes;
+}
+
+static void
+read_bins(JsonbContainer *array, ModelInfo *info)
+{
+	ClfBin	   *bins;
+
+	if (JsonContainerSize(array) != 3 * CLF_BINS)
+		return;
+	bins = palloc(CLF_BINS * sizeof(ClfBin));
+	for (int i = 0; i < CLF_BINS; i++)
+	{
+		double		mean;
+
+		if (!count_at(array, 3 * i, &bins[i].rows) ||
+			!count_at(array, 3 * i + 1, &bins[i].right) ||
+			bins[i].right > bins[i].rows || bins[i].rows > MAX_EXACT / CLF_BINS ||
+			!as_real(getIthJsonbValueFromContainer(array, 3 * i + 2), &mean) ||
+			mean < 0 || mean > 1)
+			return;
+		bins[i].probability = mean * bins[i].rows;
+	}
+	info->bins = bins;
+}
+
 void
 ModelInfoFromJsonb(Jsonb *json, ModelInfo *info)
 {
@@ -325,6 +423,12 @@ ModelInfoFromJsonb(Jsonb *json, ModelInfo *info)
 	array = as_container(get_key(&json->root, "class_rows"), JB_FARRAY);
 	if (array != NULL)
 		read_class_rows(array, info);
+	array = as_container(get_key(&json->root, "confusion"), JB_FARRAY);
+	if (array != NULL)
+		read_cells(array, info);
+	array = as_container(get_key(&json->root, "reliability"), JB_FARRAY);
+	if (array != NULL && info->cell_count > 0)
+		read_bins(array, info);
 }
 
 void
@@ -363,4 +467,9 @@ ModelInfoFromModel(const ClfModel *model, ModelInfo *info)
 
 	if (info->class_count != clf_model_classes(model))
 		info->class_rows = NULL;
+	if (info->cell_classes > clf_model_classes(model))
+	{
+		info->cell_count = 0;
+		info->bins = NULL;
+	}
 }

@@ -13,6 +13,7 @@
 #include "engine/clf.h"
 
 #define INFO_COUNT_UNKNOWN	(-1)
+#define INFO_MAX_CELLS	20000	/* the engine judges by so few rows that there are no more */
 #define INFO_MAX_HISTORY	2000	/* epochs; later ones are not remembered */
 
 /* Anything may be unknown: NULL, INFO_COUNT_UNKNOWN, NaN. */
@@ -38,6 +39,10 @@ typedef struct ModelInfo
 	ClfEpoch   *history;
 	int			class_count;
 	int64	   *class_rows;		/* of each class of the model, or NULL */
+	int			cell_count;		/* 0: not known how the model was judged */
+	const ClfCell *cells;		/* its answers for validation rows, as clf_tally_cells gives them */
+	int			cell_classes;	/* all classes in cells are below it */
+	const ClfBin *bins;			/* [CLF_BINS] of the same answers, or NULL */
 } ModelInfo;
 
 /* Set everything to unknown. */

@@ -1,6 +1,6 @@
 /*
  * row_source.c
- *	  The rows of a training: text and label, read as the caller.
+ *	  Rows to train on or to judge by: text and label, read as the caller.
  *
  * Everything that decides who may read what (privileges on table and columns,
  * row security, views) is left to the executor: the rows come through SPI from
@@ -59,7 +59,7 @@ check_relation(Oid relation)
 	}
 	ereport(ERROR,
 			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-			 errmsg("cannot train on relation \"%s\"", get_rel_name(relation)),
+			 errmsg("cannot read texts from relation \"%s\"", get_rel_name(relation)),
 			 errdetail("It is not a table, view, materialized view or foreign table.")));
 }
 

@@ -1,6 +1,6 @@
 /*
  * row_source.h
- *	  The rows of a training: text and label, read as the caller.
+ *	  Rows to train on or to judge by: text and label, read as the caller.
  */
 #ifndef TEXTCLF_ROW_SOURCE_H
 #define TEXTCLF_ROW_SOURCE_H

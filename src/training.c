@@ -329,6 +329,9 @@ describe_training(const Training *training, ModelInfo *info)
 	info->seconds = training->seconds;
 	info->history = unconstify(ClfEpoch *, summary->history);
 	info->history_length = summary->epochs;
+	info->cell_count = (int) Min(summary->cell_count, INFO_MAX_CELLS);
+	info->cells = summary->cells;
+	info->bins = summary->bins;
 	info->class_count = summary->classes;
 	info->class_rows = palloc(summary->classes * sizeof(int64));
 	for (int i = 0; i < summary->classes; i++)

@@ -11,7 +11,6 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/float.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
@@ -24,14 +23,6 @@ struct KeptRows
 	TupleDesc	descriptor;		/* (doc text, label text) */
 };
 
-/* What a class was, and what it was taken for. */
-typedef struct ClassScore
-{
-	int64		actual;
-	int64		predicted;
-	int64		right;
-} ClassScore;
-
 /* A model at work on the rows. */
 typedef struct Judge
 {
@@ -39,7 +30,7 @@ typedef struct Judge
 	const ClfModel *judged;
 	ClfScratch *scratch;
 	float	   *probability;
-	ClassScore *scores;			/* of each class of trained */
+	ClfTally   *tally;			/* in classes of trained, whose number is any other */
 } Judge;
 
 KeptRows *
@@ -71,58 +62,47 @@ KeptRowsFree(KeptRows *rows)
 	pfree(rows);
 }
 
-/* Class of a label, or -1. */
+/* Class of a label as the tally counts it. */
 static int
-class_of(const ClfModel *model, text *label)
+class_of(const ClfModel *model, const char *label, Size length)
 {
-	EngineText	utf8 = EngineTextInit(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
-	int			class_id = clf_model_class(model, utf8.bytes, utf8.length);
+	int			class_id = clf_model_class(model, label, length);
 
-	EngineTextFree(&utf8);
-	return class_id;
+	return class_id >= 0 ? class_id : clf_model_classes(model);
 }
 
 /* Let the model answer for a row and count the answer. */
 static void
 judge_row(Judge *judge, text *doc, text *label)
 {
-	int			actual = class_of(judge->trained, label);
-	int			predicted;
+	EngineText	utf8 = EngineTextInit(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
+	int			actual = class_of(judge->trained, utf8.bytes, utf8.length);
+	int			best;
 	size_t		length;
 	const char *name;
+	ClfError	error;
 
 	EnginePredict(judge->judged, judge->scratch, doc, judge->probability);
-	name = clf_model_label(judge->judged,
-						   clf_best(judge->probability,
-									clf_model_classes(judge->judged)),
-						   &length);
-	predicted = clf_model_class(judge->trained, name, length);
-
-	if (actual >= 0)
-		judge->scores[actual].actual++;
-	if (predicted >= 0)
-		judge->scores[predicted].predicted++;
-	if (actual >= 0 && actual == predicted)
-		judge->scores[actual].right++;
+	best = clf_best(judge->probability, clf_model_classes(judge->judged));
+	name = clf_model_label(judge->judged, best, &length);
+	EngineCheck(clf_tally_add(judge->tally, actual,
+							  class_of(judge->trained, name, length),
+							  judge->probability[best], &error), &error);
+	EngineTextFree(&utf8);
 }
 
-/* Mean F1 of the classes that occur, or NaN if none does. */
+/* Mean F1 of the classes that occur or are predicted, or NaN if none is. */
 static double
-macro_f1(const ClassScore *scores, int classes)
+macro_f1(const Judge *judge)
 {
-	double		sum = 0;
-	int			count = 0;
+	int			classes = clf_model_classes(judge->trained);
+	ClfClassScore *scores = palloc(classes * sizeof(ClfClassScore));
+	size_t		count;
+	const ClfCell *cells = clf_tally_cells(judge->tally, &count);
+	ClfScore	whole;
 
-	for (int i = 0; i < classes; i++)
-	{
-		int64		occurrences = scores[i].actual + scores[i].predicted;
-
-		if (occurrences == 0)
-			continue;
-		sum += 2.0 * scores[i].right / occurrences;
-		count++;
-	}
-	return count > 0 ? sum / count : get_float8_nan();
+	clf_score(cells, count, classes, scores, &whole);
+	return whole.macro.f1;
 }
 
 /* Let the model answer for every validation row. */
@@ -164,16 +144,15 @@ KeptRowsMacroF1(KeptRows *rows, const ClfTrainer *trainer,
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(context);
 	ClfAllocator allocator = EngineAllocator(context);
-	int			classes = clf_model_classes(trained);
 	Judge		judge = {trained, judged};
 	ClfError	error;
 	double		f1;
 
 	EngineCheck(clf_scratch_new(judged, &allocator, &judge.scratch, &error), &error);
 	judge.probability = palloc(clf_model_classes(judged) * sizeof(float));
-	judge.scores = palloc0(classes * sizeof(ClassScore));
+	EngineCheck(clf_tally_new(&allocator, &judge.tally, &error), &error);
 	judge_rows(&judge, rows, trainer);
-	f1 = macro_f1(judge.scores, classes);
+	f1 = macro_f1(&judge);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

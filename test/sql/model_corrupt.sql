@@ -146,6 +146,25 @@ BEGIN
 	END LOOP;
 END $$;
 
+-- nor is a judgement that cannot be: classes that are not there, cells out of order, counts that overflow, bins that lie
+CREATE FUNCTION claimed_rows(claim text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	rows text;
+BEGIN
+	PERFORM textclf_import('claimed', with_digest(file(
+		overlay(header PLACING '"textclf.info":' || to_json(claim)::text || '}' FROM position('"textclf.info"' IN header)
+			FOR position('},"embedding' IN header) - position('"textclf.info"' IN header) + 1), data)))
+	FROM parts;
+	SELECT sum(n) INTO rows FROM textclf_confusion_matrix('claimed');
+	PERFORM textclf_drop('claimed');
+	RETURN rows;
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
+	RETURN 'not known';
+END $$;
+SELECT confusion, claimed_rows('{"confusion": ' || confusion || ', "reliability": [1, 2, 3]}')
+FROM (VALUES ('[0,0,3, 0,1,4, 1,1,5]'), ('[]'), ('[0,0]'), ('[0,2,1]'), ('[2,0,1]'), ('[0,-1,1]'), ('[0,0,0]'), ('[0,0,1.5]'), ('[0,1,1, 0,0,1]'), ('[0,0,1, 0,0,1]'),
+	('[0,0,9007199254740992]'), ('[0,0,9007199254740992, 0,1,1]'), ('[0,0,"x"]'), ('[[0,0,1]]'), ('{}'), ('[0,4294967296,1]')) c (confusion);
+
 -- nothing of it is left in memory
 SELECT used() - :before < 2000000 AS steady;
 SELECT name, version FROM textclf_models;

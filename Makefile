@@ -40,6 +40,7 @@ ifneq ($(filter x86_64-%,$(MULTIARCH)),)
 CFLAGS_kernels_avx2 = -O3 -mavx2 -mfma
 CFLAGS_kernels_avx512 = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma \
 	-mprefer-vector-width=512
+CFLAGS_kernels_vnni = $(CFLAGS_kernels_avx512) -mavx512vnni
 endif
 
 ENGINE_LIBS = $(shell pkg-config --libs icu-uc jansson) -ldl -lm
@@ -122,6 +123,11 @@ $(UNIT_PROGRAMS): %: %.o $(UNIT_OBJECTS)
 
 unit: $(UNIT_PROGRAMS)
 	scripts/run-unit $(UNIT_PROGRAMS)
+
+# test/bench/engine.c: speed of the engine alone, on the objects of the extension
+build/bench/engine: test/bench/engine.c $(ENGINE_SOURCES:.c=.o)
+	@mkdir -p $(@D)
+	$(CC) -O2 $(ENGINE_CFLAGS) -iquote src/engine -o $@ $^ $(ENGINE_LIBS)
 
 # test/fuzz: every fuzz_*.c is a target of libFuzzer
 FUZZ_CC = clang

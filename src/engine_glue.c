@@ -386,12 +386,26 @@ EngineTextToServer(const char *bytes, Size length)
 
 void
 EnginePredict(const ClfModel *model, ClfScratch *scratch,
-			  text *doc, float *probability)
+			  text **docs, int count, float *probability)
 {
-	EngineText	utf8 = EngineTextInit(VARDATA_ANY(doc), VARSIZE_ANY_EXHDR(doc));
+	EngineText	one;
+	ClfText		one_text;
+	EngineText *utf8 = count == 1 ? &one : palloc(count * sizeof(EngineText));
+	ClfText    *texts = count == 1 ? &one_text : palloc(count * sizeof(ClfText));
 	ClfError	error;
 
-	EngineCheck(clf_predict(model, scratch, utf8.bytes, utf8.length,
-							probability, &error), &error);
-	EngineTextFree(&utf8);
+	for (int i = 0; i < count; i++)
+	{
+		utf8[i] = EngineTextInit(VARDATA_ANY(docs[i]), VARSIZE_ANY_EXHDR(docs[i]));
+		texts[i].bytes = utf8[i].bytes;
+		texts[i].length = utf8[i].length;
+	}
+	EngineCheck(clf_predict_batch(model, scratch, texts, count, probability, &error), &error);
+	for (int i = 0; i < count; i++)
+		EngineTextFree(&utf8[i]);
+	if (count > 1)
+	{
+		pfree(utf8);
+		pfree(texts);
+	}
 }

@@ -88,10 +88,10 @@ extern void EngineTextFree(EngineText *text);
 extern text *EngineTextToServer(const char *bytes, Size length);
 
 /*
- * Fill probability[C] for a text datum of the server encoding, or raise an
- * error.  Nothing stays allocated.
+ * Fill probability[count,C] for text datums of the server encoding, 1 to
+ * clf_batch_limit() of them, or raise an error.  Nothing stays allocated.
  */
 extern void EnginePredict(const ClfModel *model, ClfScratch *scratch,
-						  text *doc, float *probability);
+						  text **docs, int count, float *probability);
 
 #endif							/* TEXTCLF_ENGINE_GLUE_H */

@@ -258,6 +258,7 @@ load_model(const ModelVersion *version)
 	cached->classes = clf_model_classes(cached->model);
 	cached->probability = MemoryContextAlloc(context,
 											 cached->classes * sizeof(float));
+	cached->probability_rows = 1;
 	EngineCheck(clf_scratch_new(cached->model, &allocator,
 								&cached->scratch, &error), &error);
 	cached->loaded = GetCurrentTimestamp();
@@ -335,8 +336,22 @@ ModelCacheLookup(text *reference)
 int
 CachedModelPredict(CachedModel *cached, text *doc)
 {
-	EnginePredict(cached->model, cached->scratch, doc, cached->probability);
+	EnginePredict(cached->model, cached->scratch, &doc, 1, cached->probability);
 	return clf_best(cached->probability, cached->classes);
+}
+
+void
+CachedModelPredictBatch(CachedModel *cached, text **docs, int count)
+{
+	if (count > cached->probability_rows)
+	{
+		int			limit = clf_batch_limit(cached->model);
+
+		cached->probability = repalloc(cached->probability,
+									   (Size) limit * cached->classes * sizeof(float));
+		cached->probability_rows = limit;
+	}
+	EnginePredict(cached->model, cached->scratch, docs, count, cached->probability);
 }
 
 int

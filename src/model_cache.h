@@ -23,7 +23,8 @@ typedef struct CachedModel
 	ClfModel   *model;
 	int			classes;
 	ClfScratch *scratch;
-	float	   *probability;	/* [classes] of the last prediction */
+	float	   *probability;	/* [probability_rows,classes] of the last prediction */
+	int			probability_rows;
 	int64		hits;			/* look-ups that found it here */
 	TimestampTz loaded;
 	TimestampTz last_used;		/* start of the statement that used it last */
@@ -41,6 +42,9 @@ extern CachedModel *ModelCacheLookup(text *reference);
 
 /* Predict a text with a cached model: fills probability, returns the best class. */
 extern int	CachedModelPredict(CachedModel *cached, text *doc);
+
+/* The same for 1 to clf_batch_limit() texts: fills a row of probability for each. */
+extern void CachedModelPredictBatch(CachedModel *cached, text **docs, int count);
 
 /* The class of a label that the caller names; an error if there is none. */
 extern int	CachedModelClass(const CachedModel *cached, text *label);

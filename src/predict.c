@@ -21,6 +21,9 @@
 #include "compat.h"
 #include "model_cache.h"
 
+/* Texts that are predicted between two looks for interrupts, in bytes. */
+#define BATCH_BYTES (32 * 1024)
+
 PG_FUNCTION_INFO_V1(textclf_predict);
 PG_FUNCTION_INFO_V1(textclf_predict_array);
 PG_FUNCTION_INFO_V1(textclf_probability);
@@ -62,6 +65,11 @@ textclf_predict_array(PG_FUNCTION_ARGS)
 	Datum	   *values;
 	bool	   *nulls;
 	int			count;
+	int			limit = clf_batch_limit(cached->model);
+	text	  **batch = palloc(limit * sizeof(text *));
+	int		   *places = palloc(limit * sizeof(int));
+	Size		bytes = 0;
+	int			n = 0;
 
 	deconstruct_array(docs, TEXTOID, -1, false, TYPALIGN_INT,
 					  &values, &nulls, &count);
@@ -70,13 +78,23 @@ textclf_predict_array(PG_FUNCTION_ARGS)
 
 	for (int i = 0; i < count; i++)
 	{
-		text	   *doc;
-
-		CHECK_FOR_INTERRUPTS();
-		if (nulls[i])
+		if (!nulls[i])
+		{
+			places[n] = i;
+			batch[n] = DatumGetTextPP(values[i]);
+			bytes += VARSIZE_ANY_EXHDR(batch[n]);
+			n++;
+		}
+		if (n == 0 || (n < limit && bytes < BATCH_BYTES && i < count - 1))
 			continue;
-		doc = DatumGetTextPP(values[i]);
-		values[i] = label_datum(cached, CachedModelPredict(cached, doc));
+		CHECK_FOR_INTERRUPTS();
+		CachedModelPredictBatch(cached, batch, n);
+		for (int k = 0; k < n; k++)
+			values[places[k]] =
+				label_datum(cached, clf_best(cached->probability + k * cached->classes,
+											 cached->classes));
+		n = 0;
+		bytes = 0;
 	}
 	PG_RETURN_ARRAYTYPE_P(construct_md_array(values, nulls, ARR_NDIM(docs),
 											 ARR_DIMS(docs), ARR_LBOUND(docs),

@@ -82,7 +82,7 @@ judge_row(Judge *judge, text *doc, text *label)
 	const char *name;
 	ClfError	error;
 
-	EnginePredict(judge->judged, judge->scratch, doc, judge->probability);
+	EnginePredict(judge->judged, judge->scratch, &doc, 1, judge->probability);
 	best = clf_best(judge->probability, clf_model_classes(judge->judged));
 	name = clf_model_label(judge->judged, best, &length);
 	EngineCheck(clf_tally_add(judge->tally, actual,

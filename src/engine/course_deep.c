@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "forward.h"
 #include "storage.h"
 #include "trainer.h"
 
@@ -53,8 +52,8 @@ estimate(const ClfTrainer *trainer)
 		distinct = clf_trainer_vocabulary(trainer);
 	/* weights, evaluated, best and the finished model; the dense gradient */
 	if (!clf_size_mul(trainer->table.floats, 5 * sizeof(float), &blocks) ||
-		!clf_packed_floats(&trainer->config, &packed) ||
-		!clf_size_add(blocks, packed * sizeof(float), &blocks) ||
+		!clf_packed_size(&trainer->config, (size_t) clf_trainer_classes(trainer), false, &packed) ||
+		!clf_size_add(blocks, packed, &blocks) ||
 		!clf_size_mul(distinct, 2 * E * sizeof(float), &sums) ||
 		!clf_size_add(blocks, sums, &total) ||
 		!clf_size_add(total, clf_optimizer_memory(&trainer->config, &trainer->table), &total) ||

@@ -9,294 +9,431 @@
 #include <string.h>
 
 #include "error.h"
-#include "network.h"
 
-/* ---- shapes ---- */
+#define CHUNK_BYTES (256 * 1024)	/* of gates: they and the weights share the L2 cache */
+#define TABLE_BYTES (2 * 1024 * 1024)
+
+/* The sequences of a pass. */
+typedef struct Pass
+{
+	size_t		rows;
+	const ClfSequence *sequences;
+	size_t		T;				/* steps: length of the first, the longest */
+} Pass;
 
 static size_t
-directions_of(const ClfConfig *config)
+states(const ClfForward *forward)
 {
-	return config->bidirectional ? 2 : 1;
+	return forward->packed->blocks * CLF_LANES;
 }
 
 static size_t
-blocks_of(const ClfConfig *config)
+columns(const ClfForward *forward)
 {
-	return ((size_t) config->units + CLF_LANES - 1) / CLF_LANES;
-}
-
-/* Width K of a layer's input, units padded. */
-static size_t
-input_width(const ClfConfig *config, int layer)
-{
-	return layer == 0 ? (size_t) config->embedding_dim :
-		directions_of(config) * blocks_of(config) * CLF_LANES;
-}
-
-/* One direction of one layer in the packed weights. */
-typedef struct Packed
-{
-	float	   *kernel;
-	float	   *recurrent;
-	float	   *bias;
-	float	   *end;
-} Packed;
-
-static Packed
-packed_at(float *start, const ClfConfig *config, int layer)
-{
-	size_t		blocks = blocks_of(config);
-	Packed		packed;
-
-	packed.kernel = start;
-	packed.recurrent = packed.kernel + blocks * input_width(config, layer) * CLF_BLOCK;
-	packed.bias = packed.recurrent + blocks * blocks * CLF_LANES * CLF_BLOCK;
-	packed.end = packed.bias + blocks * CLF_BLOCK;
-	return packed;
-}
-
-bool
-clf_packed_floats(const ClfConfig *config, size_t *floats)
-{
-	size_t		block_rows = 0;	/* rows of CLF_BLOCK floats per block */
-	size_t		bytes;
-
-	/* units, layers and embedding_dim are limited by the table of options */
-	for (int layer = 0; layer < config->layers; layer++)
-		block_rows += directions_of(config) *
-			(input_width(config, layer) + blocks_of(config) * CLF_LANES + 1);
-	return clf_size_mul(block_rows, blocks_of(config) * CLF_BLOCK, floats) &&
-		clf_size_mul(*floats, sizeof(float), &bytes);
-}
-
-/* ---- packing ---- */
-
-/* Row of a matrix [.., 4H] to its place in every block of a packed one [.., K, ..]. */
-static void
-pack_row(const ClfConfig *config, const float *row, size_t k, size_t K, float *packed)
-{
-	size_t		H = (size_t) config->units;
-
-	for (size_t gate = 0; gate < 4; gate++)
-		for (size_t j = 0; j < H; j++)
-			packed[((j / CLF_LANES) * K + k) * CLF_BLOCK +
-				   gate * CLF_LANES + j % CLF_LANES] = row[gate * H + j];
-}
-
-/* Where row k of an unpadded input of a layer above the first stands. */
-static size_t
-padded_row(const ClfConfig *config, size_t k)
-{
-	size_t		H = (size_t) config->units;
-
-	return k / H * blocks_of(config) * CLF_LANES + k % H;
-}
-
-void
-clf_pack_weights(const ClfModel *model, float *packed)
-{
-	const ClfConfig *config = &model->config;
-	size_t		H = (size_t) config->units;
-	size_t		H_padded = blocks_of(config) * CLF_LANES;
-	size_t		floats;
-
-	(void) clf_packed_floats(config, &floats);
-	memset(packed, 0, floats * sizeof(float));
-	for (int layer = 0; layer < config->layers; layer++)
-		for (size_t direction = 0; direction < directions_of(config); direction++)
-		{
-			const ClfLstmTensors *lstm = &model->table.lstm[layer][direction];
-			size_t		K = input_width(config, layer);
-			Packed		at = packed_at(packed, config, layer);
-
-			for (size_t k = 0; k < clf_layer_input(config, layer); k++)
-				pack_row(config, clf_model_tensor(model, lstm->kernel) + k * 4 * H,
-						 layer == 0 ? k : padded_row(config, k), K, at.kernel);
-			for (size_t k = 0; k < H; k++)
-				pack_row(config, clf_model_tensor(model, lstm->recurrent) + k * 4 * H,
-						 k, H_padded, at.recurrent);
-			pack_row(config, clf_model_tensor(model, lstm->bias), 0, 1, at.bias);
-			packed = at.end;
-		}
+	return forward->packed->blocks * CLF_BLOCK;
 }
 
 /* ---- buffers ---- */
 
-ClfStatus
-clf_forward_init(ClfForward *forward, const ClfModel *model, ClfMem *mem,
-				 const ClfKernels *kernels, ClfError *error)
+/* A table of as many tokens as fit; without, all are computed. */
+static bool
+init_table(ClfForward *forward)
 {
-	size_t		H_padded = blocks_of(&model->config) * CLF_LANES;
+	int			directions = clf_directions(&forward->model->config);
+	size_t		token_bytes = columns(forward) * sizeof(float) * (size_t) directions;
+	size_t		ids = TABLE_BYTES / token_bytes;
 
+	if (ids > clf_model_ids(forward->model))
+		ids = clf_model_ids(forward->model);
+	forward->table.ids = ids;
+	for (int direction = 0; direction < directions; direction++)
+	{
+		forward->table.gates[direction] = clf_mem_alloc(forward->mem, ids * columns(forward),
+														sizeof(float));
+		forward->table.known[direction] = clf_mem_alloc_zero(forward->mem, ids, sizeof(bool));
+		if (!forward->table.gates[direction] || !forward->table.known[direction])
+			return false;
+	}
+	return true;
+}
+
+static bool
+init_buffers(ClfForward *forward)
+{
+	ClfMem	   *mem = forward->mem;
+	const ClfPacked *packed = forward->packed;
+	size_t		chunk = CHUNK_BYTES / (columns(forward) * sizeof(float));
+
+	if (chunk < CLF_FORWARD_ROWS)
+		chunk = CLF_FORWARD_ROWS;
+	forward->chunk = chunk;
+	forward->gates = clf_mem_alloc(mem, chunk * columns(forward), sizeof(float));
+	forward->gates_of = clf_mem_alloc(mem, chunk, sizeof *forward->gates_of);
+	forward->x = clf_mem_alloc(mem, chunk, sizeof *forward->x);
+	forward->out = clf_mem_alloc(mem, chunk, sizeof *forward->out);
+	forward->factor = clf_mem_alloc(mem, chunk, sizeof *forward->factor);
+	forward->cell = clf_mem_alloc(mem, CLF_FORWARD_ROWS * states(forward), sizeof(float));
+	forward->zeros = clf_mem_alloc_zero(mem, states(forward), sizeof(float));
+	forward->features = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->width, sizeof(float));
+	forward->scores = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->dense_blocks * CLF_BLOCK,
+									sizeof(float));
+	if (!forward->gates || !forward->gates_of || !forward->x || !forward->out ||
+		!forward->factor || !forward->cell || !forward->zeros || !forward->features ||
+		!forward->scores)
+		return false;
+	if (packed->bytes)
+	{
+		size_t		E = clf_packed_fours((size_t) forward->model->config.embedding_dim);
+
+		forward->embedded = clf_mem_alloc_zero(mem, chunk * E, 1);
+		forward->zero_bytes = clf_mem_alloc(mem, states(forward), 1);
+		if (!forward->embedded || !forward->zero_bytes)
+			return false;
+		memset(forward->zero_bytes, CLF_ZERO, states(forward));
+	}
+	return init_table(forward);
+}
+
+ClfStatus
+clf_forward_init(ClfForward *forward, const ClfModel *model, const ClfPacked *packed,
+				 ClfMem *mem, const ClfKernels *kernels, ClfError *error)
+{
 	memset(forward, 0, sizeof *forward);
 	forward->mem = mem;
 	forward->model = model;
+	forward->packed = packed;
 	forward->kernels = kernels;
-	forward->cell = clf_mem_alloc(mem, H_padded, sizeof(float));
-	forward->zeros = clf_mem_alloc_zero(mem, H_padded, sizeof(float));
-	forward->features = clf_mem_alloc(mem, clf_feature_width(&model->config), sizeof(float));
-	if (forward->cell == NULL || forward->zeros == NULL ||
-		forward->features == NULL)
-	{
-		clf_forward_free(forward);
-		return clf_fail_memory(error);
-	}
-	return CLF_OK;
+	if (init_buffers(forward))
+		return CLF_OK;
+	clf_forward_free(forward);
+	return clf_fail_memory(error);
 }
 
 void
 clf_forward_free(ClfForward *forward)
 {
+	void	   *blocks[] = {
+		forward->table.gates[0], forward->table.gates[1],
+		forward->table.known[0], forward->table.known[1],
+		forward->offset, forward->inputs, forward->outputs,
+		forward->input_bytes, forward->output_bytes,
+		forward->gates, forward->gates_of, forward->x, forward->out,
+		forward->factor, forward->embedded, forward->cell, forward->zeros,
+		forward->zero_bytes, forward->features, forward->scores
+	};
+
 	if (forward->mem == NULL)
 		return;
-	clf_mem_free(forward->mem, forward->inputs);
-	clf_mem_free(forward->mem, forward->outputs);
-	clf_mem_free(forward->mem, forward->gates);
-	clf_mem_free(forward->mem, forward->cell);
-	clf_mem_free(forward->mem, forward->zeros);
-	clf_mem_free(forward->mem, forward->features);
+	for (size_t i = 0; i < sizeof blocks / sizeof blocks[0]; i++)
+		clf_mem_free(forward->mem, blocks[i]);
 	memset(forward, 0, sizeof *forward);
 }
 
-/* Make a buffer of T rows; false if memory is short. */
+/* Make room for so many places; false if memory is short. */
 static bool
-reserve(ClfForward *forward, float **buffer, size_t *capacity, size_t T, size_t width)
+reserve_places(ClfForward *forward, size_t places)
 {
-	size_t		floats;
+	ClfMem	   *mem = forward->mem;
+	bool		several = forward->model->config.layers > 1;
+	size_t		elements;
 
-	return clf_size_mul(T, width, &floats) &&
-		clf_mem_grow(forward->mem, (void **) buffer, capacity, floats, sizeof(float));
+	if (!clf_size_mul(places, forward->packed->width, &elements) ||
+		!clf_mem_grow(mem, (void **) &forward->outputs, &forward->outputs_capacity,
+					  elements, sizeof(float)))
+		return false;
+	if (!forward->packed->bytes)
+		return !several ||
+			clf_mem_grow(mem, (void **) &forward->inputs, &forward->inputs_capacity,
+						 elements, sizeof(float));
+	return clf_mem_grow(mem, (void **) &forward->output_bytes,
+						&forward->output_bytes_capacity, elements, 1) &&
+		(!several || clf_mem_grow(mem, (void **) &forward->input_bytes,
+								  &forward->input_bytes_capacity, elements, 1));
 }
 
-static bool
-reserve_buffers(ClfForward *forward, size_t T)
+/* Number the places: time by time the rows that are that long. */
+static ClfStatus
+number_places(ClfForward *forward, const Pass *pass, ClfError *error)
 {
-	const ClfConfig *config = &forward->model->config;
-	size_t		width = directions_of(config) * blocks_of(config) * CLF_LANES;
-	size_t		input = width > input_width(config, 0) ? width : input_width(config, 0);
+	size_t		active = pass->rows;
 
-	return reserve(forward, &forward->inputs, &forward->inputs_capacity, T, input) &&
-		reserve(forward, &forward->outputs, &forward->outputs_capacity, T, width) &&
-		reserve(forward, &forward->gates, &forward->gates_capacity, T,
-				blocks_of(config) * CLF_BLOCK);
+	if (!clf_mem_grow(forward->mem, (void **) &forward->offset, &forward->offset_capacity,
+					  pass->T + 1, sizeof *forward->offset))
+		return clf_fail_memory(error);
+	forward->offset[0] = 0;
+	for (size_t t = 0; t < pass->T; t++)
+	{
+		while (pass->sequences[active - 1].length <= t)
+			active--;
+		forward->offset[t + 1] = forward->offset[t] + active;
+	}
+	if (!reserve_places(forward, forward->offset[pass->T]))
+		return clf_fail_memory(error);
+	return CLF_OK;
 }
 
-/* ---- the pass ---- */
+/* How many rows take a step, in either direction: the longest ones. */
+static size_t
+active_rows(const ClfForward *forward, size_t step)
+{
+	return forward->offset[step + 1] - forward->offset[step];
+}
 
-/* inputs [T,E]: the embeddings of the sequence */
+/* The time that a row reads at a step of a direction. */
+static size_t
+time_of(const Pass *pass, int direction, size_t step, size_t row)
+{
+	return direction == 0 ? step : pass->sequences[row].length - 1 - step;
+}
+
+/* ---- input projections ---- */
+
+/* Work that was put together for one call of a kernel. */
+typedef struct Projection
+{
+	size_t		count;			/* of x, out and factor */
+	size_t		tokens;			/* of gates_of */
+} Projection;
+
+/* Note that a token has its gates at gates, to be computed from x. */
 static void
-embed(ClfForward *forward, const uint32_t *ids, size_t T)
+add_projection(ClfForward *forward, Projection *work, const void *x, float factor, float *gates)
+{
+	forward->x[work->count] = x;
+	forward->factor[work->count] = factor;
+	forward->out[work->count] = gates;
+	work->count++;
+}
+
+/* Give a token of the first layer its gates. */
+static void
+add_token(ClfForward *forward, Projection *work, int direction, uint32_t id)
 {
 	const ClfModel *model = forward->model;
 	size_t		E = (size_t) model->config.embedding_dim;
-	const float *embedding = clf_model_tensor(model, model->table.embedding);
+	const float *x = clf_model_tensor(model, model->table.embedding) + id * E;
+	float	   *gates = forward->gates + work->tokens * columns(forward);
 
-	for (size_t t = 0; t < T; t++)
-		memcpy(forward->inputs + t * E, embedding + ids[t] * E, E * sizeof(float));
+	if (id < forward->table.ids)
+	{
+		gates = forward->table.gates[direction] + id * columns(forward);
+		forward->gates_of[work->tokens++] = gates;
+		if (forward->table.known[direction][id])
+			return;
+		forward->table.known[direction][id] = true;
+	}
+	else
+		forward->gates_of[work->tokens++] = gates;
+	if (forward->packed->bytes)
+	{
+		uint8_t    *bytes = forward->embedded + work->count * clf_packed_fours(E);
+
+		add_projection(forward, work, bytes, forward->kernels->quantise(E, x, bytes), gates);
+	}
+	else
+		add_projection(forward, work, x, 1.0f, gates);
 }
 
-/* One direction of a layer: inputs [T,K] to its columns of outputs. */
+/* Give what stands at a place of a layer above the first its gates. */
 static void
-run_direction(ClfForward *forward, const Packed *weights, int layer,
-			  size_t direction, size_t T)
+add_place(ClfForward *forward, Projection *work, size_t place)
 {
-	const ClfConfig *config = &forward->model->config;
-	size_t		blocks = blocks_of(config);
-	size_t		H_padded = blocks * CLF_LANES;
-	size_t		width = directions_of(config) * H_padded;
-	size_t		K = input_width(config, layer);
-	float	   *outputs = forward->outputs + direction * H_padded;
-	const float *h = forward->zeros;
+	size_t		width = forward->packed->width;
+	float	   *gates = forward->gates + work->tokens * columns(forward);
 
-	forward->kernels->project(T, K, forward->inputs, K, blocks, weights->kernel,
-							  weights->bias, forward->gates);
-	memset(forward->cell, 0, H_padded * sizeof(float));
-	for (size_t step = 0; step < T; step++)
+	forward->gates_of[work->tokens++] = gates;
+	if (forward->packed->bytes)
+		add_projection(forward, work, forward->input_bytes + place * width, 1.0f, gates);
+	else
+		add_projection(forward, work, forward->inputs + place * width, 1.0f, gates);
+}
+
+/* Compute the gates of the steps begin to end. */
+static void
+project_steps(ClfForward *forward, const Pass *pass, int layer, int direction,
+			  size_t begin, size_t end)
+{
+	const ClfPackedLstm *lstm = &forward->packed->lstm[layer][direction];
+	size_t		K = clf_packed_input(&forward->model->config, layer);
+	size_t		blocks = forward->packed->blocks;
+	Projection	work = {0, 0};
+
+	for (size_t step = begin; step < end; step++)
+		for (size_t row = 0; row < active_rows(forward, step); row++)
+		{
+			size_t		t = time_of(pass, direction, step, row);
+
+			if (layer == 0)
+				add_token(forward, &work, direction, pass->sequences[row].ids[t]);
+			else
+				add_place(forward, &work, forward->offset[t] + row);
+		}
+	if (forward->packed->bytes)
+		forward->kernels->project_bytes(work.count, clf_packed_fours(K),
+										(const uint8_t *const *) forward->x, forward->factor,
+										blocks, lstm->w_bytes, lstm->w_start, lstm->scale,
+										lstm->bias, forward->out);
+	else
+		forward->kernels->project(work.count, K, (const float *const *) forward->x, blocks,
+								  lstm->w, lstm->bias, forward->out);
+}
+
+/* ---- steps ---- */
+
+/* Take one step of a direction: from its rows' gates to their outputs. */
+static void
+take_step(ClfForward *forward, const Pass *pass, int layer, int direction, size_t step,
+		  const float *const *gates)
+{
+	const ClfPackedLstm *lstm = &forward->packed->lstm[layer][direction];
+	size_t		rows = active_rows(forward, step);
+	size_t		blocks = forward->packed->blocks;
+	const float *h[CLF_FORWARD_ROWS];
+	float	   *h_out[CLF_FORWARD_ROWS];
+	const uint8_t *bytes[CLF_FORWARD_ROWS];
+	uint8_t    *bytes_out[CLF_FORWARD_ROWS];
+
+	for (size_t row = 0; row < rows; row++)
 	{
-		size_t		t = direction == 0 ? step : T - 1 - step;
+		size_t		t = time_of(pass, direction, step, row);
+		size_t		column = (size_t) direction * states(forward);
+		size_t		width = forward->packed->width;
+		size_t		at = (forward->offset[t] + row) * width + column;
+		size_t		before = 0;
 
-		forward->kernels->lstm_step(blocks, forward->gates + t * blocks * CLF_BLOCK,
-									h, weights->recurrent, forward->cell,
-									outputs + t * width);
-		h = outputs + t * width;
+		if (step > 0)
+		{
+			t = time_of(pass, direction, step - 1, row);
+			before = (forward->offset[t] + row) * width + column;
+		}
+		h_out[row] = forward->outputs + at;
+		h[row] = step > 0 ? forward->outputs + before : forward->zeros;
+		if (forward->packed->bytes)
+		{
+			bytes_out[row] = forward->output_bytes + at;
+			bytes[row] = step > 0 ? forward->output_bytes + before : forward->zero_bytes;
+		}
+	}
+	if (forward->packed->bytes)
+		forward->kernels->lstm_step_bytes(rows, blocks, gates, bytes, lstm->u_bytes,
+										  lstm->u_start, lstm->scale, forward->cell, h_out,
+										  bytes_out);
+	else
+		forward->kernels->lstm_step(rows, blocks, gates, h, lstm->u, forward->cell, h_out);
+}
+
+/* One direction of a layer: from its inputs to its columns of outputs. */
+static void
+run_direction(ClfForward *forward, const Pass *pass, int layer, int direction)
+{
+	size_t		end;
+
+	memset(forward->cell, 0, pass->rows * states(forward) * sizeof(float));
+	for (size_t begin = 0; begin < pass->T; begin = end)
+	{
+		const float *const *gates = forward->gates_of;
+
+		for (end = begin + 1; end < pass->T; end++)
+			if (forward->offset[end + 1] - forward->offset[begin] > forward->chunk)
+				break;
+		project_steps(forward, pass, layer, direction, begin, end);
+		for (size_t step = begin; step < end; step++)
+		{
+			take_step(forward, pass, layer, direction, step, gates);
+			gates += active_rows(forward, step);
+		}
 	}
 }
 
-/* One feature: the last state, maximum or mean of a column of outputs [T,width]. */
-static float
-pool_column(ClfPooling pooling, const float *column, size_t width, size_t T,
-			size_t direction)
+/* The outputs become the inputs of the next layer. */
+static void
+swap_buffers(ClfForward *forward)
 {
-	float		result = column[0];
+	float	   *outputs = forward->outputs;
+	uint8_t    *bytes = forward->output_bytes;
+
+	/* both of a pair were grown together, so their capacities are the same */
+	if (!forward->packed->bytes)
+	{
+		forward->outputs = forward->inputs;
+		forward->inputs = outputs;
+	}
+	forward->output_bytes = forward->input_bytes;
+	forward->input_bytes = bytes;
+}
+
+/* ---- features and scores ---- */
+
+/* features [width] of a row: the last states, or the maximum or mean over time */
+static void
+pool(ClfForward *forward, const Pass *pass, size_t row)
+{
+	ClfPooling	pooling = forward->model->config.pooling;
+	size_t		H = states(forward);
+	size_t		width = forward->packed->width;
+	size_t		T = pass->sequences[row].length;
+	float	   *features = forward->features + row * width;
 
 	if (pooling == CLF_POOLING_LAST)
-		return column[direction == 0 ? (T - 1) * width : 0];
+	{
+		memcpy(features, forward->outputs + (forward->offset[T - 1] + row) * width,
+			   H * sizeof(float));
+		/* the last step backwards reads the first token */
+		memcpy(features + H, forward->outputs + row * width + H, (width - H) * sizeof(float));
+		return;
+	}
+	memcpy(features, forward->outputs + row * width, width * sizeof(float));
 	for (size_t t = 1; t < T; t++)
 	{
-		float		value = column[t * width];
+		const float *outputs = forward->outputs + (forward->offset[t] + row) * width;
 
-		if (pooling == CLF_POOLING_MEAN)
-			result += value;
-		else if (value > result)
-			result = value;
+		if (pooling == CLF_POOLING_MAX)
+			forward->kernels->maximum(width, outputs, features);
+		else
+			forward->kernels->axpy(width, 1.0f, outputs, features);
 	}
-	return pooling == CLF_POOLING_MEAN ? result / (float) T : result;
+	for (size_t d = 0; pooling == CLF_POOLING_MEAN && d < width; d++)
+		features[d] /= (float) T;
 }
 
-/* features [D] of the top layer's outputs */
+/* scores of all features */
 static void
-pool(ClfForward *forward, size_t T)
+classify(ClfForward *forward, size_t rows, float *const *z)
 {
-	const ClfConfig *config = &forward->model->config;
-	size_t		H = (size_t) config->units;
-	size_t		H_padded = blocks_of(config) * CLF_LANES;
-	size_t		width = directions_of(config) * H_padded;
+	const ClfPacked *packed = forward->packed;
+	const float *features[CLF_FORWARD_ROWS] = {NULL};
+	float	   *scores[CLF_FORWARD_ROWS] = {NULL};
 
-	for (size_t direction = 0; direction < directions_of(config); direction++)
-		for (size_t j = 0; j < H; j++)
-			forward->features[direction * H + j] =
-				pool_column(config->pooling, forward->outputs + direction * H_padded + j,
-							width, T, direction);
-}
-
-/* scores z [C] of the features */
-static void
-classify(ClfForward *forward, float *z)
-{
-	const ClfModel *model = forward->model;
-	size_t		C = model->labels.count;
-	const float *kernel = clf_model_tensor(model, model->table.dense_kernel);
-
-	memcpy(z, clf_model_tensor(model, model->table.dense_bias),
-		   C * sizeof(float));
-	for (size_t d = 0; d < clf_feature_width(&model->config); d++)
-		forward->kernels->axpy(C, forward->features[d], kernel + d * C, z);
+	for (size_t row = 0; row < rows; row++)
+	{
+		features[row] = forward->features + row * packed->width;
+		scores[row] = forward->scores + row * packed->dense_blocks * CLF_BLOCK;
+	}
+	forward->kernels->project(rows, packed->width, features, packed->dense_blocks,
+							  packed->dense, packed->dense_bias, scores);
+	for (size_t row = 0; row < rows; row++)
+		memcpy(z[row], scores[row], forward->model->labels.count * sizeof(float));
 }
 
 ClfStatus
-clf_forward(ClfForward *forward, const uint32_t *ids, size_t T,
-			float *z, ClfError *error)
+clf_forward(ClfForward *forward, size_t rows, const ClfSequence *sequences,
+			float *const *z, ClfError *error)
 {
 	const ClfConfig *config = &forward->model->config;
-	float	   *packed = forward->model->packed;
+	Pass		pass = {rows, sequences, sequences[0].length};
+	ClfStatus	status = number_places(forward, &pass, error);
 
-	if (!reserve_buffers(forward, T))
-		return clf_fail_memory(error);
-	embed(forward, ids, T);
+	if (status != CLF_OK)
+		return status;
 	for (int layer = 0; layer < config->layers; layer++)
 	{
 		if (layer > 0)
-			memcpy(forward->inputs, forward->outputs,
-				   T * input_width(config, layer) * sizeof(float));
-		for (size_t direction = 0; direction < directions_of(config); direction++)
-		{
-			Packed		weights = packed_at(packed, config, layer);
-
-			run_direction(forward, &weights, layer, direction, T);
-			packed = weights.end;
-		}
+			swap_buffers(forward);
+		for (int direction = 0; direction < clf_directions(config); direction++)
+			run_direction(forward, &pass, layer, direction);
 	}
-	pool(forward, T);
-	classify(forward, z);
+	for (size_t row = 0; row < rows; row++)
+		pool(forward, &pass, row);
+	classify(forward, rows, z);
 	return CLF_OK;
 }

@@ -1,50 +1,84 @@
 /*
  * forward.h
- *	  The network as prediction runs it: one sequence at a time, with the LSTM
- *	  weights packed so that one pass over them serves all four gates.
+ *	  The network as prediction runs it, on packed weights.
  *
- * Packed weights stand in blocks of CLF_LANES units; units are padded to whole
- * blocks with zeros, which stay zero through every step.  One direction of one
- * layer is laid out as kernel [blocks][K][CLF_BLOCK], recurrent
- * [blocks][H'][CLF_BLOCK], bias [blocks][CLF_BLOCK], with H' = blocks *
- * CLF_LANES and K the padded width of the layer's input.
+ * Some sequences run together, the longest first, without padding: what stands
+ * for one of them at one time is found at place (offset[t] + row), so that the
+ * rows of one time are neighbours.  Together or alone, a sequence's scores are
+ * the same bit for bit.
  */
 #ifndef CLF_FORWARD_H
 #define CLF_FORWARD_H
 
 #include "kernels.h"
 #include "model.h"
+#include "packed.h"
 
-/* Floats of the packed weights; false if they do not fit into memory. */
-extern bool clf_packed_floats(const ClfConfig *config, size_t *floats);
+#define CLF_FORWARD_ROWS 24		/* sequences at a time, a multiple of every set's rows */
 
-/* Fill packed [clf_packed_floats] from the model's weights. */
-extern void clf_pack_weights(const ClfModel *model, float *packed);
+typedef struct ClfSequence
+{
+	const uint32_t *ids;
+	size_t		length;			/* at least 1 */
+} ClfSequence;
 
-/* Buffers of a forward pass, which grow to the longest sequence seen. */
+/*
+ * Input projections of the first layer, bias included, of the most frequent
+ * tokens (those with the lowest ids), computed when first met.
+ */
+typedef struct ClfTable
+{
+	size_t		ids;			/* how many tokens, padding and unknown included */
+	float	   *gates[2];		/* per direction [ids][blocks][CLF_BLOCK] */
+	bool	   *known[2];		/* [ids] */
+} ClfTable;
+
+/* Buffers of a forward pass; those by place grow to the most tokens seen. */
 typedef struct ClfForward
 {
-	ClfMem	   *mem;
+	ClfMem	   *mem;			/* NULL: empty */
 	const ClfModel *model;
+	const ClfPacked *packed;
 	const ClfKernels *kernels;
-	float	   *inputs;			/* [T,K] of the layer at hand */
-	size_t		inputs_capacity;	/* all capacities are in floats */
-	float	   *outputs;		/* [T,directions * H'] */
+	ClfTable	table;
+	size_t	   *offset;			/* [longest + 1] first place of each time */
+	size_t		offset_capacity;
+	float	   *inputs;			/* [places, width] of the layer at hand */
+	size_t		inputs_capacity;	/* all capacities are in elements */
+	float	   *outputs;		/* [places, width] */
 	size_t		outputs_capacity;
-	float	   *gates;			/* [T][blocks][CLF_BLOCK] */
-	size_t		gates_capacity;
-	float	   *cell;			/* [H'] */
+	uint8_t    *input_bytes;	/* with packed bytes, as outputs and inputs */
+	size_t		input_bytes_capacity;
+	uint8_t    *output_bytes;
+	size_t		output_bytes_capacity;
+
+	/* steps are taken so many tokens at a time that their gates stay in the cache */
+	size_t		chunk;			/* tokens */
+	float	   *gates;			/* [chunk][blocks][CLF_BLOCK] */
+	const float **gates_of;		/* [chunk] gates of a token, here or in the table */
+	const void **x;				/* [chunk] inputs to be projected, and where to */
+	float	  **out;
+	float	   *factor;			/* [chunk] of inputs as bytes */
+	uint8_t    *embedded;		/* [chunk, E'] embeddings as bytes */
+
+	float	   *cell;			/* [CLF_FORWARD_ROWS, H'] */
 	float	   *zeros;			/* [H'], the state before the first step */
-	float	   *features;		/* [D] */
+	uint8_t    *zero_bytes;		/* the same as bytes */
+	float	   *features;		/* [CLF_FORWARD_ROWS, width] */
+	float	   *scores;			/* [CLF_FORWARD_ROWS][dense_blocks][CLF_BLOCK] */
 } ClfForward;
 
+/* packed are weights of the model, in either form. */
 extern ClfStatus clf_forward_init(ClfForward *forward, const ClfModel *model,
-								  ClfMem *mem, const ClfKernels *kernels,
-								  ClfError *error);
+								  const ClfPacked *packed, ClfMem *mem,
+								  const ClfKernels *kernels, ClfError *error);
 extern void clf_forward_free(ClfForward *forward);
 
-/* Scores z [C] of a padded sequence of T >= 1 ids. */
-extern ClfStatus clf_forward(ClfForward *forward, const uint32_t *ids, size_t T,
-							 float *z, ClfError *error);
+/*
+ * Scores z[row] [C] of rows (1 to CLF_FORWARD_ROWS) sequences of ids, which
+ * must be in order of falling length.
+ */
+extern ClfStatus clf_forward(ClfForward *forward, size_t rows, const ClfSequence *sequences,
+							 float *const *z, ClfError *error);
 
 #endif							/* CLF_FORWARD_H */

@@ -9,7 +9,7 @@
 #endif
 
 int
-clf_kernels_available(const ClfKernels *sets[3])
+clf_kernels_available(const ClfKernels *sets[CLF_KERNEL_SETS])
 {
 	int			count = 0;
 
@@ -17,7 +17,11 @@ clf_kernels_available(const ClfKernels *sets[3])
 	/* these look at the operating system's support of the registers, too */
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
+	{
+		if (__builtin_cpu_supports("avx512vnni"))
+			sets[count++] = clf_kernels_vnni();
 		sets[count++] = clf_kernels_avx512();
+	}
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 		sets[count++] = clf_kernels_avx2();
 #endif
@@ -28,7 +32,7 @@ clf_kernels_available(const ClfKernels *sets[3])
 const ClfKernels *
 clf_kernels(void)
 {
-	const ClfKernels *sets[3];
+	const ClfKernels *sets[CLF_KERNEL_SETS];
 
 	(void) clf_kernels_available(sets);
 	return sets[0];

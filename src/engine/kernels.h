@@ -13,6 +13,9 @@
 
 #define CLF_LANES 16			/* units of a block in packed weights */
 #define CLF_BLOCK (4 * CLF_LANES)	/* the four gates i, f, c, o of such a block */
+#define CLF_ZERO 128			/* what 0 is among the bytes of inputs and states */
+
+#define CLF_KERNEL_SETS 4		/* at most, on any platform */
 
 typedef struct ClfKernels
 {
@@ -52,28 +55,51 @@ typedef struct ClfKernels
 						 float beta1, float beta2, float epsilon);
 
 	/*
-	 * Prediction.  out [rows][blocks][CLF_BLOCK] = x [rows, K] w + bias with
-	 * w [blocks][K][CLF_BLOCK], bias [blocks][CLF_BLOCK].
+	 * Prediction: see packed.h for the layout of weights.  Rows are given by
+	 * their addresses; a row's result does not depend on the others.
+	 *
+	 * out[r] [blocks][CLF_BLOCK] = bias + x[r] [K] w
 	 */
-	void		(*project) (size_t rows, size_t K, const float *x,
-							size_t x_stride, size_t blocks, const float *w,
-							const float *bias, float *out);
+	void		(*project) (size_t rows, size_t K, const float *const *x,
+							size_t blocks, const float *w, const float *bias,
+							float *const *out);
 
 	/*
-	 * Prediction, one step of one text: gates [blocks][CLF_BLOCK] are the
-	 * projected inputs, u [blocks][H][CLF_BLOCK] with H = blocks * CLF_LANES.
-	 * Reads h [H], updates c [H], writes h_out [H] (not h itself).
+	 * One step of some texts.  gates[r] [blocks][CLF_BLOCK] are the projected
+	 * inputs.  Reads h[r] [H] with H = blocks * CLF_LANES, updates c [rows,H],
+	 * writes h_out[r] (not h[r] itself).
 	 */
-	void		(*lstm_step) (size_t blocks, const float *gates,
-							  const float *h, const float *u,
-							  float *c, float *h_out);
+	void		(*lstm_step) (size_t rows, size_t blocks, const float *const *gates,
+							  const float *const *h, const float *u, float *c,
+							  float *const *h_out);
+
+	/* x[i] as bytes: q[i] - CLF_ZERO = x[i] * 127 / largest; returns largest |x| */
+	float		(*quantise) (size_t n, const float *x, uint8_t *q);
+
+	/*
+	 * The same on bytes, K a multiple of 4: out[r] = bias + (start + x[r] w) *
+	 * scale * factor[r].  The integers are exact, so all sets agree on them.
+	 */
+	void		(*project_bytes) (size_t rows, size_t K, const uint8_t *const *x,
+								  const float *factor, size_t blocks, const int8_t *w,
+								  const int32_t *start, const float *scale,
+								  const float *bias, float *const *out);
+
+	/* lstm_step on h as bytes: writes it as floats to h_out[r], too */
+	void		(*lstm_step_bytes) (size_t rows, size_t blocks, const float *const *gates,
+									const uint8_t *const *h, const int8_t *u,
+									const int32_t *start, const float *scale, float *c,
+									float *const *h_out, uint8_t *const *q_out);
+
+	/* y = max(y, x) over n floats */
+	void		(*maximum) (size_t n, const float *x, float *y);
 } ClfKernels;
 
 /* The best set for this CPU. */
 extern const ClfKernels *clf_kernels(void);
 
-/* All sets that this CPU can run, best first, for tests; at most 3. */
-extern int	clf_kernels_available(const ClfKernels *sets[3]);
+/* All sets that this CPU can run, best first, for tests. */
+extern int	clf_kernels_available(const ClfKernels *sets[CLF_KERNEL_SETS]);
 
 /*
  * Denormal numbers cost a factor of 20 in training and mean nothing there.
@@ -87,5 +113,6 @@ extern void clf_fpu_leave(unsigned int state);
 extern const ClfKernels *clf_kernels_generic(void);
 extern const ClfKernels *clf_kernels_avx2(void);
 extern const ClfKernels *clf_kernels_avx512(void);
+extern const ClfKernels *clf_kernels_vnni(void);
 
 #endif							/* CLF_KERNELS_H */

@@ -8,7 +8,8 @@
 
 #define KERNELS_NAME "avx2"
 #define KERNELS_FUNCTION clf_kernels_avx2
-#define PROJECT_ROWS 1
+#define KERNELS_VECTOR 8
+#define KERNELS_ROWS 3
 #include "kernels_template.h"
 
 #endif							/* __x86_64__ */

@@ -8,7 +8,8 @@
 
 #define KERNELS_NAME "avx512"
 #define KERNELS_FUNCTION clf_kernels_avx512
-#define PROJECT_ROWS 6
+#define KERNELS_VECTOR 16
+#define KERNELS_ROWS 6
 #include "kernels_template.h"
 
 #endif							/* __x86_64__ */

@@ -6,6 +6,7 @@
 
 #define KERNELS_NAME "generic"
 #define KERNELS_FUNCTION clf_kernels_generic
-#define PROJECT_ROWS 2
+#define KERNELS_VECTOR 4
+#define KERNELS_ROWS 2
 #include "kernels_template.h"
 

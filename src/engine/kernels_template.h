@@ -1,25 +1,23 @@
 /*
  * kernels_template.h
  *	  The text of all kernel sets.  Included by kernels_*.c, which define
- *	  KERNELS_NAME, KERNELS_FUNCTION and PROJECT_ROWS, the rows that project
- *	  keeps in registers at a time.
+ *	  KERNELS_NAME, KERNELS_FUNCTION, KERNELS_VECTOR, the floats of a register,
+ *	  and KERNELS_ROWS, the rows whose sums prediction keeps in registers.
  *
- * Loops over units are left to the compiler's vectoriser.  The two products
- * of prediction, where registers must be planned, use vectors of CLF_LANES
- * floats, which the compiler splits where the target's are shorter.
+ * Loops over units are left to the compiler's vectoriser.  The products of
+ * prediction, where registers must be planned, are in kernels_predict.h.
  */
+#include <string.h>
 
-/* Lanes pass between functions of this file only, which are inlined */
-#pragma GCC diagnostic ignored "-Wpsabi"
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
 
-typedef float Lanes __attribute__((vector_size(CLF_LANES * sizeof(float))));
-typedef float LanesUnaligned __attribute__((vector_size(CLF_LANES * sizeof(float)),
-											 aligned(sizeof(float))));
 
 /*
  * tanh as a quotient of polynomials of degree 13 and 6, as in Eigen
  * (MathFunctionsImpl.h): within 4 units in the last place.  Beyond the clamp
- * tanh is 1 in single precision.  A macro, for floats and for Lanes alike.
+ * tanh is 1 in single precision.
  */
 #define TANH_CLAMP 7.90531110763549805f
 #define TANH_NUMERATOR(x, x2) \
@@ -207,133 +205,7 @@ own_sgemm(bool transpose_a, bool transpose_b, int m, int n, int k,
 	}
 }
 
-/* ---- prediction ---- */
-
-static inline Lanes
-load(const float *p)
-{
-	return *(const LanesUnaligned *) p;
-}
-
-static inline void
-store(float *p, Lanes x)
-{
-	*(LanesUnaligned *) p = x;
-}
-
-/* tanh per lane, see tanh_of */
-static inline Lanes
-tanh_lanes(Lanes x)
-{
-	float		clamped[CLF_LANES];
-	Lanes		y;
-	Lanes		x2;
-
-	store(clamped, x);
-	for (int lane = 0; lane < CLF_LANES; lane++)
-	{
-		float		low = clamped[lane] < -TANH_CLAMP ? -TANH_CLAMP : clamped[lane];
-
-		clamped[lane] = low > TANH_CLAMP ? TANH_CLAMP : low;
-	}
-	y = load(clamped);
-	x2 = y * y;
-	return TANH_NUMERATOR(y, x2) / TANH_DENOMINATOR(x2);
-}
-
-static inline Lanes
-sigmoid_lanes(Lanes x)
-{
-	return 0.5f + 0.5f * tanh_lanes(0.5f * x);
-}
-
-/* rows (at most PROJECT_ROWS, a constant where inlined) of one block */
-static inline __attribute__((always_inline)) void
-project_rows(size_t rows, size_t K, const float *x, size_t x_stride,
-			 const float *w, const float *bias, float *out, size_t out_stride)
-{
-	Lanes		sum[PROJECT_ROWS][4];
-
-	for (size_t r = 0; r < rows; r++)
-		for (int g = 0; g < 4; g++)
-			sum[r][g] = load(bias + g * CLF_LANES);
-	for (size_t k = 0; k < K; k++)
-	{
-		Lanes		w0 = load(w + k * CLF_BLOCK);
-		Lanes		w1 = load(w + k * CLF_BLOCK + CLF_LANES);
-		Lanes		w2 = load(w + k * CLF_BLOCK + 2 * CLF_LANES);
-		Lanes		w3 = load(w + k * CLF_BLOCK + 3 * CLF_LANES);
-
-		for (size_t r = 0; r < rows; r++)
-		{
-			float		value = x[r * x_stride + k];
-
-			sum[r][0] += value * w0;
-			sum[r][1] += value * w1;
-			sum[r][2] += value * w2;
-			sum[r][3] += value * w3;
-		}
-	}
-	for (size_t r = 0; r < rows; r++)
-		for (int g = 0; g < 4; g++)
-			store(out + r * out_stride + g * CLF_LANES, sum[r][g]);
-}
-
-static void
-project(size_t rows, size_t K, const float *x, size_t x_stride,
-		size_t blocks, const float *w, const float *bias, float *out)
-{
-	size_t		out_stride = blocks * CLF_BLOCK;
-
-	for (size_t block = 0; block < blocks; block++)
-	{
-		const float *w_block = w + block * K * CLF_BLOCK;
-		const float *bias_block = bias + block * CLF_BLOCK;
-		float	   *out_block = out + block * CLF_BLOCK;
-		size_t		row = 0;
-
-		for (; row + PROJECT_ROWS <= rows; row += PROJECT_ROWS)
-			project_rows(PROJECT_ROWS, K, x + row * x_stride, x_stride, w_block,
-						 bias_block, out_block + row * out_stride, out_stride);
-		for (; row < rows; row++)
-			project_rows(1, K, x + row * x_stride, x_stride, w_block,
-						 bias_block, out_block + row * out_stride, out_stride);
-	}
-}
-
-static void
-lstm_step(size_t blocks, const float *gates, const float *h, const float *u,
-		  float *restrict c, float *restrict h_out)
-{
-	size_t		H = blocks * CLF_LANES;
-
-	for (size_t block = 0; block < blocks; block++)
-	{
-		const float *restrict u_block = u + block * H * CLF_BLOCK;
-		Lanes		even[4];
-		Lanes		odd[4];
-		Lanes		cell;
-
-		/* two sums per gate, for a product does not wait for the one before */
-		for (int g = 0; g < 4; g++)
-		{
-			even[g] = load(gates + block * CLF_BLOCK + g * CLF_LANES);
-			odd[g] = (Lanes) {0};
-		}
-		for (size_t k = 0; k < H; k += 2)
-			for (int g = 0; g < 4; g++)
-			{
-				even[g] += h[k] * load(u_block + k * CLF_BLOCK + g * CLF_LANES);
-				odd[g] += h[k + 1] * load(u_block + (k + 1) * CLF_BLOCK + g * CLF_LANES);
-			}
-		for (int g = 0; g < 4; g++)
-			even[g] += odd[g];
-		cell = sigmoid_lanes(even[1]) * load(c + block * CLF_LANES) +
-			sigmoid_lanes(even[0]) * tanh_lanes(even[2]);
-		store(c + block * CLF_LANES, cell);
-		store(h_out + block * CLF_LANES, sigmoid_lanes(even[3]) * tanh_lanes(cell));
-	}
-}
+#include "kernels_predict.h"
 
 static const ClfKernels kernels = {
 	.name = KERNELS_NAME,
@@ -344,6 +216,10 @@ static const ClfKernels kernels = {
 	.adam = adam,
 	.project = project,
 	.lstm_step = lstm_step,
+	.quantise = quantise,
+	.project_bytes = project_bytes,
+	.lstm_step_bytes = lstm_step_bytes,
+	.maximum = maximum,
 };
 
 const ClfKernels *

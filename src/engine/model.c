@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "error.h"
-#include "forward.h"
 
 ClfStatus
 clf_model_new(const ClfAllocator *allocator, ClfModel **model, ClfError *error)
@@ -45,19 +44,12 @@ clf_model_allocate(ClfModel *model, ClfError *error)
 ClfStatus
 clf_model_prepare(ClfModel *model, ClfError *error)
 {
-	size_t		floats;
 	ClfStatus	status = clf_has_wide(&model->config) ?
 		clf_wide_prepare(&model->wide, error) : CLF_OK;
 
 	if (status != CLF_OK || !clf_has_deep(&model->config))
 		return status;
-	if (!clf_packed_floats(&model->config, &floats))
-		return clf_fail(error, CLF_ERR_LIMIT, "the network is too large");
-	model->packed = clf_mem_alloc(&model->mem, floats, sizeof(float));
-	if (model->packed == NULL)
-		return clf_fail_memory(error);
-	clf_pack_weights(model, model->packed);
-	return CLF_OK;
+	return clf_packed_init(&model->packed, model, false, &model->mem, error);
 }
 
 void
@@ -70,7 +62,7 @@ clf_model_free(ClfModel *model)
 	clf_vocab_free(&model->labels);
 	clf_vocab_free(&model->words);
 	clf_mem_free(&model->mem, model->weights);
-	clf_mem_free(&model->mem, model->packed);
+	clf_packed_free(&model->packed);
 	clf_wide_free(&model->wide);
 	clf_mem_free(&model->mem, model->info);
 	mem = model->mem;			/* the struct holds its own accounting */

@@ -9,6 +9,7 @@
 #include "clf.h"
 #include "fusion.h"
 #include "mem.h"
+#include "packed.h"
 #include "tensor.h"
 #include "vocab.h"
 #include "wide.h"
@@ -32,7 +33,7 @@ struct ClfModel
 	ClfVocab	words;			/* id - CLF_FIRST_ID -> token */
 	ClfTensorTable table;
 	float	   *weights;		/* [table.floats] */
-	float	   *packed;			/* the LSTM weights as forward.c wants them */
+	ClfPacked	packed;			/* the network's as prediction reads them */
 	ClfWide		wide;			/* empty where there is no such branch */
 	float		scale[CLF_BRANCHES];	/* what each branch counts */
 	char	   *info;			/* the host's text, may be NULL */

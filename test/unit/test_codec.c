@@ -625,7 +625,7 @@ scores_beyond_numbers(void)
 		model->scale[0] = model->scale[1] = 3e38f;
 		if (clf_has_deep(&model->config))
 			for (int k = 0; k < 3; k++)
-				clf_model_tensor(model, model->table.dense_bias)[k] = k ? 3e38f : -3e38f;
+				model->packed.dense_bias[k] = k ? 3e38f : -3e38f;
 		if (clf_has_wide(&model->config))
 			model->wide.bias[0] = 3e38f;
 		CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");

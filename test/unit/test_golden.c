@@ -274,7 +274,7 @@ optimizer_case(void)
 static void
 run_file(const char *path, const char *kind, void (*test) (void))
 {
-	const ClfKernels *sets[3];
+	const ClfKernels *sets[CLF_KERNEL_SETS];
 	int			count = clf_kernels_available(sets);
 
 	golden = unit_golden_load(path);

@@ -261,22 +261,40 @@ vector_updates(void)
 
 /* ---- steps of prediction ---- */
 
+#define ROWS 14					/* more than twice what any set takes at a time */
+
+/* Addresses of rows that stand so far apart. */
+static void
+addresses(float *first, size_t stride, float **rows)
+{
+	for (size_t r = 0; r < ROWS; r++)
+		rows[r] = first + r * stride;
+}
+
 static void
 projections(void)
 {
-	for (size_t rows = 1; rows <= 14; rows++)
+	for (size_t rows = 1; rows <= ROWS; rows++)
 		for (size_t blocks = 1; blocks <= 3; blocks++)
 			for (size_t K = 1; K <= 40; K += 13)
 			{
 				size_t		width = blocks * CLF_BLOCK;
-				float	   *x = numbers(rows * (K + 2), 1);
+				float	   *x = numbers(ROWS * (K + 2), 1);
 				float	   *w = numbers(blocks * K * CLF_BLOCK, 1);
 				float	   *bias = numbers(width, 1);
-				float	   *out = numbers(rows * width, 1);
+				float	   *out = numbers(ROWS * width, 1);
+				float	   *alone = numbers(width, 1);
 				float		end = out[rows * width];
+				float	   *x_rows[ROWS];
+				float	   *out_rows[ROWS];
 
-				kernels->project(rows, K, x, K + 2, blocks, w, bias, out);
+				addresses(x, K + 2, x_rows);
+				addresses(out, width, out_rows);
+				kernels->project(rows, K, (const float *const *) x_rows, blocks, w, bias, out_rows);
 				for (size_t r = 0; r < rows; r++)
+				{
+					const float *x_row = x_rows[r];
+
 					for (size_t j = 0; j < width; j++)
 					{
 						size_t		block = j / CLF_BLOCK;
@@ -287,29 +305,46 @@ projections(void)
 								w[(block * K + k) * CLF_BLOCK + j % CLF_BLOCK];
 						CHECK(fabs(out[r * width + j] - sum) < 1e-4, "off at %zu,%zu", r, j);
 					}
+					kernels->project(1, K, &x_row, blocks, w, bias, &alone);
+					CHECK(memcmp(alone, out_rows[r], width * sizeof *alone) == 0,
+						  "row %zu of %zu is not what it is alone", r, rows);
+				}
 				CHECK(out[rows * width] == end, "writes past the end");
 				free(x);
 				free(w);
 				free(bias);
 				free(out);
+				free(alone);
 			}
 }
 
 static void
-prediction_steps(void)
+check_steps(size_t rows, size_t blocks)
 {
-	for (size_t blocks = 1; blocks <= 4; blocks++)
-	{
-		size_t		H = blocks * CLF_LANES;
-		float	   *gates = numbers(blocks * CLF_BLOCK, 2);
-		float	   *h = numbers(H, 1);
-		float	   *u = numbers(blocks * H * CLF_BLOCK, 0.3f);
-		float	   *c = numbers(H, 2);
-		float	   *c0 = malloc(H * sizeof *c0);
-		float	   *out = numbers(H, 1);
+	size_t		H = blocks * CLF_LANES;
+	size_t		width = blocks * CLF_BLOCK;
+	float	   *gates = numbers(ROWS * width, 2);
+	float	   *h = numbers(ROWS * H, 1);
+	float	   *u = numbers(blocks * H * CLF_BLOCK, 0.3f);
+	float	   *c = numbers(ROWS * H, 2);
+	float	   *c0 = malloc(ROWS * H * sizeof *c0);
+	float	   *out = numbers(ROWS * H, 1);
+	float	   *alone = numbers(H, 1);
+	float	   *gates_rows[ROWS];
+	float	   *h_rows[ROWS];
+	float	   *out_rows[ROWS];
 
-		memcpy(c0, c, H * sizeof *c0);
-		kernels->lstm_step(blocks, gates, h, u, c, out);
+	memcpy(c0, c, ROWS * H * sizeof *c0);
+	addresses(gates, width, gates_rows);
+	addresses(h, H, h_rows);
+	addresses(out, H, out_rows);
+	kernels->lstm_step(rows, blocks, (const float *const *) gates_rows,
+					   (const float *const *) h_rows, u, c, out_rows);
+	for (size_t r = 0; r < rows; r++)
+	{
+		const float *one_gates = gates_rows[r];
+		const float *one_h = h_rows[r];
+
 		for (size_t unit = 0; unit < H; unit++)
 		{
 			size_t		block = unit / CLF_LANES;
@@ -320,20 +355,288 @@ prediction_steps(void)
 			{
 				size_t		column = (size_t) g * CLF_LANES + unit % CLF_LANES;
 
-				z[g] = gates[block * CLF_BLOCK + column];
+				z[g] = gates_rows[r][block * CLF_BLOCK + column];
 				for (size_t k = 0; k < H; k++)
-					z[g] += (double) h[k] * u[(block * H + k) * CLF_BLOCK + column];
+					z[g] += (double) h_rows[r][k] * u[(block * H + k) * CLF_BLOCK + column];
 			}
-			cell = sigmoid(z[1]) * c0[unit] + sigmoid(z[0]) * tanh(z[2]);
-			CHECK(fabs(c[unit] - cell) < 1e-5, "c is off");
-			CHECK(fabs(out[unit] - sigmoid(z[3]) * tanh(cell)) < 1e-5, "h is off");
+			cell = sigmoid(z[1]) * c0[r * H + unit] + sigmoid(z[0]) * tanh(z[2]);
+			CHECK(fabs(c[r * H + unit] - cell) < 1e-5, "c is off");
+			CHECK(fabs(out_rows[r][unit] - sigmoid(z[3]) * tanh(cell)) < 1e-5, "h is off");
 		}
-		free(gates);
-		free(h);
-		free(u);
-		free(c);
-		free(c0);
-		free(out);
+		kernels->lstm_step(1, blocks, &one_gates, &one_h, u, c0 + r * H, &alone);
+		CHECK(memcmp(alone, out_rows[r], H * sizeof *alone) == 0 &&
+			  memcmp(c0 + r * H, c + r * H, H * sizeof *c) == 0,
+			  "row %zu of %zu is not what it is alone", r, rows);
+	}
+	free(gates);
+	free(h);
+	free(u);
+	free(c);
+	free(c0);
+	free(out);
+	free(alone);
+}
+
+static void
+prediction_steps(void)
+{
+	for (size_t blocks = 1; blocks <= 4; blocks++)
+		for (size_t rows = 1; rows <= ROWS; rows++)
+			check_steps(rows, blocks);
+}
+
+/* The cell saturates and never leaves its range. */
+static void
+extreme_cells(void)
+{
+	static const float extremes[] = {0, -0.0f, 1e-30f, 1e-5f, 8, -8, 90, -90, 1e30f, -1e30f, 3e38f};
+
+	for (size_t i = 0; i < 11; i++)
+		for (size_t f = 0; f < 11; f++)
+			for (size_t g = 0; g < 11; g++)
+			{
+				float		gates[CLF_BLOCK];
+				float		h[CLF_LANES] = {0};
+				float		c[CLF_LANES] = {0};
+				float		u[CLF_LANES * CLF_BLOCK] = {0};
+				const float *gates_row = gates;
+				const float *h_row = h;
+				float		out[CLF_LANES];
+				float	   *out_row = out;
+				double		cell;
+
+				for (size_t lane = 0; lane < CLF_LANES; lane++)
+				{
+					gates[lane] = extremes[i];
+					gates[CLF_LANES + lane] = extremes[f];
+					gates[2 * CLF_LANES + lane] = extremes[g];
+					gates[3 * CLF_LANES + lane] = extremes[(i + f + g) % 11];
+					c[lane] = (float) lane - 8;
+				}
+				kernels->lstm_step(1, 1, &gates_row, &h_row, u, c, &out_row);
+				for (size_t lane = 0; lane < CLF_LANES; lane++)
+				{
+					cell = sigmoid(extremes[f]) * ((double) lane - 8) + sigmoid(extremes[i]) * tanh(extremes[g]);
+					CHECK(fabs(c[lane] - cell) < 5e-6, "c is %g, not %g", c[lane], cell);
+					CHECK(fabs(out[lane] - sigmoid(extremes[(i + f + g) % 11]) * tanh(cell)) < 2e-6 &&
+						  fabsf(out[lane]) <= 1.000001f, "h is off");
+				}
+			}
+}
+
+/* ---- the same on bytes ---- */
+
+static void
+quantised_inputs(void)
+{
+	static const float scales[] = {1, 0, 1e-38f, 1e-45f, 3e38f};
+
+	for (size_t s = 0; s < SIZES; s++)
+		for (size_t k = 0; k < sizeof scales / sizeof scales[0]; k++)
+		{
+			size_t		n = sizes[s];
+			float	   *x = numbers(n, scales[k]);
+			uint8_t	   *q = malloc(n + 1);
+			float		largest = 0;
+
+			q[n] = 77;
+			for (size_t i = 0; i < n; i++)
+				largest = fmaxf(largest, fabsf(x[i]));
+			CHECK(kernels->quantise(n, x, q) == largest && q[n] == 77, "not the largest");
+			for (size_t i = 0; i < n; i++)
+			{
+				CHECK(q[i] >= 1, "a byte of less than -127");
+				CHECK(scales[k] < 1e-37f || fabs((q[i] - CLF_ZERO) * (double) largest / 127 - x[i]) <= 0.501 * largest / 127,
+					  "%g becomes %d", x[i], q[i] - CLF_ZERO);
+			}
+			free(x);
+			free(q);
+		}
+}
+
+/* Bytes over their whole range, and extremes that saturate pairs of products. */
+static void
+random_bytes(size_t count, int extreme, uint8_t *bytes)
+{
+	for (size_t i = 0; i < count; i++)
+		bytes[i] = extreme ? (uint8_t) (extreme == 1 ? 255 : clf_rng_uniform(&rng) < 0.5f ? 0 : 255) :
+			(uint8_t) (256 * clf_rng_uniform(&rng));
+}
+
+static void
+check_bytes(size_t rows, size_t blocks, size_t K, int extreme)
+{
+	size_t		width = blocks * CLF_BLOCK;
+	uint8_t    *x = malloc(ROWS * K);
+	int8_t	   *w = malloc(blocks * K * CLF_BLOCK);
+	int32_t    *start = malloc(width * sizeof *start);
+	float	   *bias = numbers(width, 0);
+	float	   *scale = numbers(width, 0);
+	float	   *out = numbers(ROWS * width, 1);
+	float		factor[ROWS];
+	const uint8_t *x_rows[ROWS];
+	float	   *out_rows[ROWS];
+
+	random_bytes(ROWS * K, extreme, x);
+	random_bytes(blocks * K * CLF_BLOCK, extreme, (uint8_t *) w);
+	for (size_t i = 0; i < blocks * K * CLF_BLOCK; i++)
+		w[i] = extreme ? (int8_t) (w[i] ? 127 : -127) : w[i];
+	addresses(out, width, out_rows);
+	for (size_t r = 0; r < ROWS; r++)
+	{
+		factor[r] = 1;
+		x_rows[r] = x + r * K;
+	}
+	for (size_t j = 0; j < width; j++)
+	{
+		start[j] = (int32_t) j - 50;
+		scale[j] = 1;
+	}
+	kernels->project_bytes(rows, K, x_rows, factor, blocks, w, start, scale, bias, out_rows);
+	for (size_t r = 0; r < rows; r++)
+		for (size_t j = 0; j < width; j++)
+		{
+			int64_t		sum = start[j];
+
+			for (size_t k = 0; k < K; k++)
+				sum += x_rows[r][k] * w[(j / CLF_BLOCK * K + k / 4 * 4) * CLF_BLOCK + j % CLF_BLOCK * 4 + k % 4];
+			CHECK(out_rows[r][j] == (float) sum, "row %zu column %zu: %g, not %lld", r, j,
+				  out_rows[r][j], (long long) sum);
+		}
+	free(x);
+	free(w);
+	free(start);
+	free(bias);
+	free(scale);
+	free(out);
+}
+
+static void
+byte_projections(void)
+{
+	for (size_t rows = 1; rows <= ROWS; rows++)
+		for (size_t blocks = 1; blocks <= 3; blocks++)
+			for (size_t K = 4; K <= 44; K += 20)
+				for (int extreme = 0; extreme < 3; extreme++)
+					check_bytes(rows, blocks, K, extreme);
+	check_bytes(3, 2, 512, 1);	/* 255 * 127 * 512 */
+}
+
+/* A step on bytes is the step on the numbers that they stand for. */
+static void
+check_byte_steps(size_t rows, size_t blocks)
+{
+	size_t		H = blocks * CLF_LANES;
+	size_t		width = blocks * CLF_BLOCK;
+	float	   *gates = numbers(ROWS * width, 2);
+	uint8_t    *h = malloc(ROWS * H);
+	float	   *h_floats = malloc(ROWS * H * sizeof *h_floats);
+	int8_t	   *u = malloc(blocks * H * CLF_BLOCK);
+	float	   *u_floats = malloc(blocks * H * CLF_BLOCK * sizeof *u_floats);
+	int32_t    *start = calloc(width, sizeof *start);
+	float	   *scale = numbers(width, 0.002f / 127);
+	float	   *c = numbers(ROWS * H, 2);
+	float	   *c_floats = malloc(ROWS * H * sizeof *c_floats);
+	float	   *c_alone = malloc(ROWS * H * sizeof *c_alone);
+	float	   *out = numbers(ROWS * H, 1);
+	float	   *out_floats = numbers(ROWS * H, 1);
+	uint8_t    *out_bytes = malloc(ROWS * H);
+	float	   *alone = malloc(H * sizeof *alone);
+	uint8_t    *alone_bytes = malloc(H);
+	float	   *gates_rows[ROWS];
+	float	   *h_rows[ROWS];
+	float	   *out_rows[ROWS];
+	float	   *floats_rows[ROWS];
+	const uint8_t *bytes_rows[ROWS];
+	uint8_t    *out_bytes_rows[ROWS];
+
+	random_bytes(ROWS * H, 0, h);
+	random_bytes(blocks * H * CLF_BLOCK, 0, (uint8_t *) u);
+	memcpy(c_floats, c, ROWS * H * sizeof *c);
+	memcpy(c_alone, c, ROWS * H * sizeof *c);
+	for (size_t i = 0; i < ROWS * H; i++)
+		h_floats[i] = (float) (h[i] - CLF_ZERO) / 127;
+	for (size_t j = 0; j < width; j++)
+		for (size_t k = 0; k < H; k++)
+		{
+			int			byte = u[(j / CLF_BLOCK * H + k / 4 * 4) * CLF_BLOCK + j % CLF_BLOCK * 4 + k % 4];
+
+			u_floats[(j / CLF_BLOCK * H + k) * CLF_BLOCK + j % CLF_BLOCK] = (float) byte * 127 * scale[j];
+			start[j] -= CLF_ZERO * byte;
+		}
+	addresses(gates, width, gates_rows);
+	addresses(h_floats, H, h_rows);
+	addresses(out, H, out_rows);
+	addresses(out_floats, H, floats_rows);
+	for (size_t r = 0; r < ROWS; r++)
+	{
+		bytes_rows[r] = h + r * H;
+		out_bytes_rows[r] = out_bytes + r * H;
+	}
+	kernels->lstm_step(rows, blocks, (const float *const *) gates_rows,
+					   (const float *const *) h_rows, u_floats, c_floats, floats_rows);
+	kernels->lstm_step_bytes(rows, blocks, (const float *const *) gates_rows, bytes_rows, u,
+							 start, scale, c, out_rows, out_bytes_rows);
+	for (size_t r = 0; r < rows; r++)
+	{
+		const float *one_gates = gates_rows[r];
+
+		for (size_t j = 0; j < H; j++)
+		{
+			CHECK(fabsf(out_rows[r][j] - floats_rows[r][j]) < 1e-5f && fabsf(c[r * H + j] - c_floats[r * H + j]) < 1e-5f,
+				  "row %zu unit %zu: %g, not %g", r, j, out_rows[r][j], floats_rows[r][j]);
+			CHECK(fabs((out_bytes_rows[r][j] - CLF_ZERO) / 127.0 - out_rows[r][j]) <= 0.5001 / 127, "h as byte is off");
+		}
+		kernels->lstm_step_bytes(1, blocks, &one_gates, bytes_rows + r, u, start, scale,
+								 c_alone + r * H, &alone, &alone_bytes);
+		CHECK(memcmp(alone, out_rows[r], H * sizeof *alone) == 0 &&
+			  memcmp(alone_bytes, out_bytes_rows[r], H) == 0 &&
+			  memcmp(c_alone + r * H, c + r * H, H * sizeof *c) == 0,
+			  "row %zu of %zu is not what it is alone", r, rows);
+	}
+	free(gates);
+	free(h);
+	free(h_floats);
+	free(u);
+	free(u_floats);
+	free(start);
+	free(scale);
+	free(c);
+	free(c_floats);
+	free(c_alone);
+	free(out);
+	free(out_floats);
+	free(out_bytes);
+	free(alone);
+	free(alone_bytes);
+}
+
+static void
+byte_steps(void)
+{
+	for (size_t blocks = 1; blocks <= 4; blocks++)
+		for (size_t rows = 1; rows <= ROWS; rows++)
+			check_byte_steps(rows, blocks);
+}
+
+static void
+maxima(void)
+{
+	for (size_t s = 0; s < SIZES; s++)
+	{
+		size_t		n = sizes[s];
+		float	   *x = numbers(n, 1);
+		float	   *y = numbers(n, 1);
+		float	   *before = malloc((n + 1) * sizeof *before);
+
+		memcpy(before, y, (n + 1) * sizeof *y);
+		kernels->maximum(n, x, y);
+		for (size_t i = 0; i < n; i++)
+			CHECK(y[i] == fmaxf(x[i], before[i]), "not the maximum");
+		CHECK(y[n] == before[n], "writes past the end");
+		free(x);
+		free(y);
+		free(before);
 	}
 }
 
@@ -352,8 +655,13 @@ main(void)
 		{"vector_updates", vector_updates},
 		{"projections", projections},
 		{"prediction_steps", prediction_steps},
+		{"extreme_cells", extreme_cells},
+		{"quantised_inputs", quantised_inputs},
+		{"byte_projections", byte_projections},
+		{"byte_steps", byte_steps},
+		{"maxima", maxima},
 	};
-	const ClfKernels *sets[3];
+	const ClfKernels *sets[CLF_KERNEL_SETS];
 	int			count = clf_kernels_available(sets);
 
 	for (int set = 0; set < count; set++)

@@ -6,6 +6,7 @@
 #include "unit.h"
 
 #include "encode.h"
+#include "forward.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -142,6 +143,38 @@ compare_text(const ClfModel *model, ClfScratch *scratch, const char *text)
 		  memcmp(again, probability, (size_t) C * sizeof(float)) == 0, "a second call differs");
 }
 
+/*
+ * All texts together, in every rotation of their order and number up to more
+ * than one pass of the network: bit for bit what each gives alone.
+ */
+static void
+compare_batches(const ClfModel *model, ClfScratch *scratch)
+{
+	size_t		C = (size_t) clf_model_classes(model);
+	ClfText		batch[CLF_FORWARD_ROWS + 7];
+	float		together[(CLF_FORWARD_ROWS + 7) * 8];
+	ClfError	error;
+
+	for (int count = 1; count <= CLF_FORWARD_ROWS + 7; count += count < 9 ? 1 : 11)
+	{
+		for (int i = 0; i < count; i++)
+		{
+			const char *text = texts[(size_t) (i * 3 + count) % TEXTS];
+
+			batch[i] = (ClfText) {text, strlen(text)};
+		}
+		CHECK(clf_predict_batch(model, scratch, batch, count, together, &error) == CLF_OK, "%s", error.message);
+		for (int i = 0; i < count; i++)
+		{
+			float		alone[8];
+
+			CHECK(clf_predict(model, scratch, batch[i].bytes, batch[i].length, alone, &error) == CLF_OK, "%s", error.message);
+			CHECK(memcmp(alone, together + (size_t) i * C, C * sizeof *alone) == 0,
+				  "text %d of %d is not what it is alone", i, count);
+		}
+	}
+}
+
 static ClfConfig config;
 
 static void
@@ -157,6 +190,7 @@ architecture(void)
 	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
 	for (size_t i = 0; i < TEXTS; i++)
 		compare_text(model, scratch, texts[i]);
+	compare_batches(model, scratch);
 	clf_scratch_free(scratch);
 	clf_model_free(model);
 	CHECK(memory.blocks == 0, "memory is kept");
@@ -231,6 +265,7 @@ encoding_errors(void)
 	const ClfToken *tokens;
 	size_t		count;
 	float		probability[2] = {-1, -1};
+	float		together[6];
 
 	unit_memory_init(&memory);
 	unit_config(&config);
@@ -239,6 +274,8 @@ encoding_errors(void)
 	CHECK(clf_predict(model, scratch, "ab \xFF", 4, probability, &error) == CLF_ERR_ENCODING &&
 		  error.status == CLF_ERR_ENCODING && strstr(error.detail, "4") != NULL, "not an error");
 	CHECK(probability[0] == -1, "an output is touched by an error");
+	CHECK(clf_predict_batch(model, scratch, (ClfText[]) {{"ab", 2}, {"abc \xFF", 5}, {"\xFF", 1}}, 3, together, &error) == CLF_ERR_ENCODING &&
+		  strstr(error.detail, "5") != NULL, "not the error of the first text that has one");
 	CHECK(clf_tokens(model, scratch, "\xC3", 1, &tokens, &count, &error) == CLF_ERR_ENCODING, "not an error");
 	CHECK(clf_predict(model, scratch, "ab", 2, probability, &error) == CLF_OK, "not usable after an error");
 	clf_scratch_free(scratch);
@@ -355,6 +392,8 @@ keras_padding_is_read(void)
 	CHECK(clf_predict(model, scratch, "apple", 5, before, &error) == CLF_OK, "%s", error.message);
 	for (int j = 0; j < config.embedding_dim; j++)
 		clf_model_tensor(model, model->table.embedding)[j] += 1.0f;
+	clf_scratch_free(scratch);	/* it remembers projections */
+	CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
 	CHECK(clf_predict(model, scratch, "apple", 5, after, &error) == CLF_OK, "%s", error.message);
 	CHECK(fabs(before[0] - after[0]) > 1e-6, "the embedding of padding does not matter");
 	clf_scratch_free(scratch);

@@ -1,0 +1,15 @@
+/*
+ * kernels_vnni.c
+ *	  The kernels for CPUs with AVX-512 and its products of bytes (VNNI); the Makefile gives the flags.
+ */
+#include "kernels.h"
+
+#if defined(__x86_64__)
+
+#define KERNELS_NAME "avx512vnni"
+#define KERNELS_FUNCTION clf_kernels_vnni
+#define KERNELS_VECTOR 16
+#define KERNELS_ROWS 6
+#include "kernels_template.h"
+
+#endif							/* __x86_64__ */

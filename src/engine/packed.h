@@ -1,0 +1,77 @@
+/*
+ * packed.h
+ *	  The weights of a network in the form that prediction reads.
+ *
+ * Weights stand in blocks of CLF_LANES units with their four gates, so that
+ * one pass over them serves all four.  Units are padded to whole blocks with
+ * zeros, which stay zero through every step; H' = blocks * CLF_LANES, and the
+ * outputs of a layer are [directions * H'].
+ *
+ * In single precision w is [blocks][K][CLF_BLOCK].  As bytes it is
+ * [blocks][K'/4][CLF_BLOCK][4], K' being K up to a multiple of 4: a weight is
+ * its byte times 127 * scale of its column, and an input x is (byte -
+ * CLF_ZERO) * factor / 127 with the factor of its row, which is 1 for states.
+ * The columns of w and u have one scale.  start is what CLF_ZERO in every
+ * input adds to a sum, subtracted beforehand.
+ */
+#ifndef CLF_PACKED_H
+#define CLF_PACKED_H
+
+#include "kernels.h"
+#include "mem.h"
+#include "tensor.h"
+
+struct ClfModel;
+
+/* One direction of one layer. */
+typedef struct ClfPackedLstm
+{
+	float	   *bias;			/* [blocks][CLF_BLOCK] */
+	float	   *w;				/* of K inputs; NULL as bytes, as u */
+	float	   *u;				/* of H' states */
+	int8_t	   *w_bytes;		/* NULL in single precision, as the rest */
+	int8_t	   *u_bytes;
+	int32_t    *w_start;		/* [blocks][CLF_BLOCK] */
+	int32_t    *u_start;
+	float	   *scale;			/* [blocks][CLF_BLOCK] */
+} ClfPackedLstm;
+
+typedef struct ClfPacked
+{
+	ClfMem	   *mem;			/* NULL: empty */
+	char	   *memory;			/* everything below, in one piece */
+	bool		bytes;			/* LSTM weights as bytes */
+	size_t		blocks;
+	size_t		width;			/* directions * H', of a layer's outputs */
+	ClfPackedLstm lstm[CLF_MAX_LAYERS][2];
+	size_t		dense_blocks;	/* classes in blocks of CLF_BLOCK */
+	float	   *dense;			/* [dense_blocks][width][CLF_BLOCK] */
+	float	   *dense_bias;		/* [dense_blocks][CLF_BLOCK] */
+} ClfPacked;
+
+/* Bytes that packing takes; false if they do not fit into memory. */
+extern bool clf_packed_size(const ClfConfig *config, size_t classes, bool bytes,
+							size_t *size);
+
+/* Pack a model's weights.  The same weights give the same bytes everywhere. */
+extern ClfStatus clf_packed_init(ClfPacked *packed, const struct ClfModel *model,
+								 bool bytes, ClfMem *mem, ClfError *error);
+extern void clf_packed_free(ClfPacked *packed);
+
+/* Width K of a layer's input, units padded. */
+extern size_t clf_packed_input(const ClfConfig *config, int layer);
+
+/* K of packed bytes. */
+static inline size_t
+clf_packed_fours(size_t K)
+{
+	return (K + 3) / 4 * 4;
+}
+
+static inline int
+clf_directions(const ClfConfig *config)
+{
+	return config->bidirectional ? 2 : 1;
+}
+
+#endif							/* CLF_PACKED_H */

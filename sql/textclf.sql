@@ -153,6 +153,17 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 20;
 COMMENT ON FUNCTION textclf_confusion_matrix(text, regclass, name, name) IS
 'how many rows of which label were taken for which, on rows or on the validation rows of the training';
 
+CREATE FUNCTION textclf_cross_validate(
+	source regclass, text_column name, label_column name,
+	folds int DEFAULT 5, options jsonb DEFAULT '{}',
+	OUT fold text, OUT rows bigint, OUT accuracy double precision,
+	OUT macro_f1 double precision, OUT weighted_f1 double precision,
+	OUT seconds double precision)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 7;
+COMMENT ON FUNCTION textclf_cross_validate(regclass, name, name, int, jsonb) IS
+'train on all parts of the rows but one and judge by that one, for each part; publishes nothing';
+
 -- ---- versions and rights --------------------------------------------------
 
 CREATE FUNCTION textclf_deploy(model text, version int) RETURNS void
@@ -201,7 +212,7 @@ CREATE FUNCTION textclf_history(
 	model text,
 	OUT epoch int, OUT loss double precision, OUT accuracy double precision,
 	OUT val_loss double precision, OUT val_accuracy double precision,
-	OUT seconds double precision)
+	OUT seconds double precision, OUT val_curve text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION textclf_history(text) IS

@@ -11,6 +11,7 @@
 #include "funcapi.h"
 #include "utils/builtins.h"
 
+#include "arguments.h"
 #include "compat.h"
 #include "judgement.h"
 #include "model_cache.h"
@@ -63,10 +64,7 @@ judge(FunctionCallInfo fcinfo)
 {
 	bool		has_source = !PG_ARGISNULL(1);
 
-	if (PG_ARGISNULL(0))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s must not be null", "model")));
+	RequireArgument(fcinfo, 0, "model");
 	for (int i = 2; i <= 3; i++)
 		if (PG_ARGISNULL(i) == has_source)
 			ereport(ERROR,

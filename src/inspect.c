@@ -9,8 +9,11 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
 #include "storage/fd.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
@@ -37,11 +40,72 @@ figure(double value, bool *isnull)
 	return Float8GetDatum(value);
 }
 
+#define CURVE_EPOCHS	40		/* epochs up to its own that a row's curve shows */
+#define CURVE_LEVELS	8
+
+/*
+ * What to draw curves with, from low to high.  Of the encodings of a server only
+ * UTF8 has the blocks, and a client that has others could not read the rows.
+ */
+static const char *const *
+curve_marks(void)
+{
+	static const char *const blocks[CURVE_LEVELS] = {
+		"\xe2\x96\x81", "\xe2\x96\x82", "\xe2\x96\x83", "\xe2\x96\x84",
+		"\xe2\x96\x85", "\xe2\x96\x86", "\xe2\x96\x87", "\xe2\x96\x88"
+	};
+	static const char *const ascii[CURVE_LEVELS] = {
+		"_", ".", "-", "~", "=", "+", "*", "#"
+	};
+
+	/* the setting, for a parallel worker has it but does not follow it */
+	if (GetDatabaseEncoding() == PG_UTF8 &&
+		pg_char_to_encoding(GetConfigOption("client_encoding", false, false)) == PG_UTF8)
+		return blocks;
+	return ascii;
+}
+
+/*
+ * The validation losses up to an epoch as a sparkline, between the least and
+ * the greatest of all epochs; NULL if it has none.
+ */
+static Datum
+curve(const ModelInfo *info, int last, const char *const *marks, bool *isnull)
+{
+	double		low = INFINITY;
+	double		high = -INFINITY;
+	StringInfoData line;
+
+	*isnull = isnan(info->history[last].val_loss);
+	if (*isnull)
+		return (Datum) 0;
+	for (int i = 0; i < info->history_length; i++)
+	{
+		double		loss = info->history[i].val_loss;
+
+		low = fmin(low, loss);	/* neither takes a NaN */
+		high = fmax(high, loss);
+	}
+	initStringInfo(&line);
+	for (int i = Max(0, last - CURVE_EPOCHS + 1); i <= last; i++)
+	{
+		double		loss = info->history[i].val_loss;
+		double		height = high > low ? (loss - low) / (high - low) : 0;
+
+		if (isnan(loss))
+			appendStringInfoChar(&line, ' ');
+		else
+			appendStringInfoString(&line, marks[(int) rint(height * (CURVE_LEVELS - 1))]);
+	}
+	return PointerGetDatum(cstring_to_text_with_len(line.data, line.len));
+}
+
 /* textclf_history(model text): a row for each epoch of the training. */
 Datum
 textclf_history(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	const char *const *marks = curve_marks();
 	ModelVersion version;
 	ModelInfo	info;
 
@@ -53,8 +117,8 @@ textclf_history(PG_FUNCTION_ARGS)
 	for (int i = 0; i < info.history_length; i++)
 	{
 		const ClfEpoch *epoch = &info.history[i];
-		Datum		values[6];
-		bool		nulls[6] = {false};
+		Datum		values[7];
+		bool		nulls[7] = {false};
 
 		values[0] = Int32GetDatum(i + 1);
 		values[1] = figure(epoch->loss, &nulls[1]);
@@ -62,6 +126,7 @@ textclf_history(PG_FUNCTION_ARGS)
 		values[3] = figure(epoch->val_loss, &nulls[3]);
 		values[4] = figure(epoch->val_accuracy, &nulls[4]);
 		values[5] = figure(epoch->seconds, &nulls[5]);
+		values[6] = curve(&info, i, marks, &nulls[6]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
 	return (Datum) 0;

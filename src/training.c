@@ -141,8 +141,8 @@ TrainingEnd(Training *training)
 
 /* ---- rows ------------------------------------------------------------- */
 
-static void
-add_row(Training *training, text *doc, text *label)
+void
+TrainingAddRow(Training *training, text *doc, text *label)
 {
 	EngineText	doc_utf8 = EngineTextInit(VARDATA_ANY(doc), VARSIZE_ANY_EXHDR(doc));
 	EngineText	label_utf8 = EngineTextInit(VARDATA_ANY(label), VARSIZE_ANY_EXHDR(label));
@@ -172,7 +172,7 @@ TrainingReadRows(Training *training)
 	while (RowSourceNext(source, &doc, &label))
 	{
 		if (doc != NULL && label != NULL)
-			add_row(training, doc, label);
+			TrainingAddRow(training, doc, label);
 		else
 			training->skipped++;
 	}
@@ -273,6 +273,18 @@ TrainingLearn(Training *training, TrainReporter reporter, void *context)
 									   &training->summary, &error),
 					&error);
 	training->seconds = clock_seconds(training) - training->started;
+}
+
+const ClfModel *
+TrainingModel(const Training *training)
+{
+	return training->model;
+}
+
+double
+TrainingSeconds(const Training *training)
+{
+	return training->seconds;
 }
 
 const ClfSummary *

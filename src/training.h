@@ -84,6 +84,9 @@ extern Training *TrainingBegin(const TrainRequest *request,
 /* Read the rows as the current user, under the active snapshot. */
 extern void TrainingReadRows(Training *training);
 
+/* Or give it rows, one by one. */
+extern void TrainingAddRow(Training *training, text *doc, text *label);
+
 /*
  * Let the engine learn to its end.  Needs no transaction; answers interrupts.
  * reporter may be NULL.
@@ -91,7 +94,12 @@ extern void TrainingReadRows(Training *training);
 extern void TrainingLearn(Training *training, TrainReporter reporter,
 						  void *context);
 
-/* What the engine says of its model, once it has learned. */
+/* The model, once it has learned; and what the engine says of it. */
+extern const ClfModel *TrainingModel(const Training *training);
+
+/* How long reading and learning took. */
+extern double TrainingSeconds(const Training *training);
+
 extern const ClfSummary *TrainingSummary(const Training *training);
 
 /*

@@ -29,6 +29,17 @@ SELECT count(*) = max(epoch) AS every_epoch, bool_and(loss > 0), bool_and(val_lo
 	bool_and(accuracy BETWEEN 0 AND 1), bool_and(val_accuracy BETWEEN 0 AND 1), bool_and(seconds >= 0)
 FROM textclf_history('news');
 
+-- the validation losses as a curve: blocks, or what a client without them can read
+SET client_encoding = 'UTF8';
+SELECT bool_and(val_curve ~ '^[▁▂▃▄▅▆▇█]+$') AS blocks, bool_and(length(val_curve) = least(epoch, 40)) AS length,
+	max(right(val_curve, 1)) FILTER (WHERE val_loss = low) AS low, max(right(val_curve, 1)) FILTER (WHERE val_loss = high) AS high
+FROM textclf_history('news'), (SELECT min(val_loss) AS low, max(val_loss) AS high FROM textclf_history('news')) r;
+SET client_encoding = 'LATIN1';
+SELECT bool_and(val_curve ~ '^[_.~=+*#-]+$') AS ascii,
+	max(right(val_curve, 1)) FILTER (WHERE val_loss = low) AS low, max(right(val_curve, 1)) FILTER (WHERE val_loss = high) AS high
+FROM textclf_history('news'), (SELECT min(val_loss) AS low, max(val_loss) AS high FROM textclf_history('news')) r;
+RESET client_encoding;
+
 -- The order of the rows in the table decides nothing: the same weights.
 CREATE TABLE news_reversed AS SELECT * FROM news ORDER BY id DESC;
 SELECT version FROM textclf_train('news_reversed', 'body', 'topic', 'reversed', '{"epochs": 20, "units": 8, "embedding_dim": 8, "learning_rate": 0.02}');
@@ -43,7 +54,7 @@ SELECT textclf_probability('seeded', 'a goal', 'sport') <> textclf_probability('
 -- without validation rows there are no figures
 SELECT accuracy, macro_f1 FROM textclf_train('news', 'body', 'topic', 'unjudged', '{"epochs": 2, "units": 8, "validation_split": 0}');
 SELECT accuracy, macro_f1 FROM textclf_models WHERE name = 'unjudged';
-SELECT count(*) FROM textclf_history('unjudged') WHERE val_loss IS NOT NULL;
+SELECT count(*) FROM textclf_history('unjudged') WHERE val_loss IS NOT NULL OR val_curve IS NOT NULL;
 
 -- the textbook network
 SELECT classes, accuracy > 0.9 AS accurate FROM textclf_train('news', 'body', 'topic', 'stacked',

@@ -215,7 +215,7 @@ judge_fold(Deck *deck, int folds, int fold, const ClfModel *model,
 	{
 		int			predicted;
 
-		EnginePredict(model, scratch, doc, probability);
+		EnginePredict(model, scratch, &doc, 1, probability);
 		predicted = clf_best(probability, clf_model_classes(model));
 		JudgementAdd(judgement, model, label, predicted, probability[predicted]);
 	}

@@ -6,6 +6,10 @@
 #   make unit          the engine's tests under sanitizers, without PostgreSQL
 #   make fuzz          libFuzzer on the decoder, the tokenizer and prediction
 #   make check-memory  the regression tests in a server under valgrind
+#   make check-settings  the same tests with other plans, encodings, collations
+#   make coverage      which lines and branches the tests reach
+#   make soak MINUTES=n  everything at once for so long; memory and latency stay flat
+#   make matrix        everything on other Debian releases, in throw-away systems
 #   make bench-accuracy DATA=dir   test accuracy on data sets (test/bench/accuracy)
 #   make setup         only install what is missing
 #
@@ -169,8 +173,20 @@ bench-accuracy:
 	test/bench/accuracy $(DATA) $(SETS)
 check-memory:
 	scripts/setup build memory
-	scripts/check-memory
+	scripts/check-memory $(TESTS)
+check-settings:
+	scripts/setup build test
+	scripts/check-settings
+coverage:
+	scripts/setup build test
+	scripts/coverage
+soak:
+	scripts/setup build
+	scripts/soak $(MINUTES)
+matrix:
+	scripts/matrix
 
 build/always:
-.PHONY: all install installcheck clean setup demo test unit fuzz fuzz-programs check-memory bench-accuracy build/always
+.PHONY: all install installcheck clean setup demo test unit fuzz fuzz-programs check-memory check-settings \
+	coverage soak matrix bench-accuracy build/always
 .SECONDARY:

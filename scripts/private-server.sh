@@ -76,14 +76,22 @@ install_privately() {
 # Start a server on $work/data, reachable only through a socket in $work, and
 # point the PG* variables at it.  Arguments: a command to run postgres under.
 start_server() {
+	start_server_with '' /dev/null "$@"
+}
+
+# The same with more options for initdb and a file of further settings.
+start_server_with() {
+	local initdb_options=$1 settings=$2
+	shift 2
 	as_server "$bindir/initdb" -D "$work/data" -U postgres -A trust -E UTF8 --locale=C \
-		--no-sync >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log" >&2; return 1; }
+		--no-sync $initdb_options >"$work/initdb.log" 2>&1 || { cat "$work/initdb.log" >&2; return 1; }
 	as_server sh -c 'cat >>"$0"' "$work/data/postgresql.conf" <<-CONF
 		listen_addresses = ''
 		unix_socket_directories = '$work'
 		fsync = off
 		shared_buffers = 64MB
 		max_wal_size = 256MB
+		$(cat "$settings")
 	CONF
 	export PGHOST="$work" PGUSER=postgres PGDATABASE=postgres
 	as_server "$@" "$bindir/postgres" -D "$work/data" >"$work/server.log" 2>&1 &

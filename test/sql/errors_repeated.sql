@@ -3,6 +3,7 @@
 CREATE SCHEMA errors_repeated;
 SET search_path = errors_repeated, public;
 SET textclf.progress = off;
+SET max_parallel_workers_per_gather = 0;	-- errors of this process, not of workers
 CREATE TABLE docs AS
 SELECT (ARRAY['left hand', 'right foot'])[i % 2 + 1] || ' ' || i % 7 AS doc, (ARRAY['left', 'right'])[i % 2 + 1] AS label
 FROM generate_series(1, 120) i;

@@ -2,8 +2,8 @@
  * textclf.sql
  *	  The install script: every SQL object of the extension.
  *
- * Tables have natural keys and no sequences.  Nobody but the extension's owner
- * reads them; everything goes through the functions, which run with the
+ * Tables of models have natural keys and no sequences, and are dumped; jobs are
+ * not.  Nobody but the extension's owner reads them; everything goes through the functions, which run with the
  * caller's rights and check who may use a model.
  */
 
@@ -63,7 +63,52 @@ COMMENT ON TABLE textclf_permission IS 'roles that may use a model, besides its 
 COMMENT ON COLUMN textclf_permission.model IS 'name of the model';
 COMMENT ON COLUMN textclf_permission.role IS 'role that may use it; "-" is everyone';
 
-REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission FROM PUBLIC;
+CREATE TABLE textclf_job (
+	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	role regrole NOT NULL,
+	source regclass NOT NULL,
+	source_name text NOT NULL,
+	text_column text NOT NULL,
+	label_column text NOT NULL,
+	model text COLLATE "C" NOT NULL,
+	options jsonb,
+	settings jsonb NOT NULL,
+	requested timestamptz NOT NULL DEFAULT now(),
+	segment bigint,
+	state text CHECK (state IN ('done', 'failed', 'cancelled')),
+	started timestamptz,
+	epoch int,
+	epochs int,
+	loss double precision,
+	finished timestamptz,
+	version int,
+	deployed boolean,
+	error text
+) WITH (fillfactor = 50);
+COMMENT ON TABLE textclf_job IS 'background trainings; not dumped';
+COMMENT ON SEQUENCE textclf_job_id_seq IS 'ids of background trainings';
+COMMENT ON COLUMN textclf_job.id IS 'what textclf_train_background returned';
+COMMENT ON COLUMN textclf_job.role IS 'role that asked for it, which does the training';
+COMMENT ON COLUMN textclf_job.source IS 'relation to learn from';
+COMMENT ON COLUMN textclf_job.source_name IS 'its name when the job was asked for';
+COMMENT ON COLUMN textclf_job.text_column IS 'column that holds the texts';
+COMMENT ON COLUMN textclf_job.label_column IS 'column that holds the labels';
+COMMENT ON COLUMN textclf_job.model IS 'model whose new version it makes';
+COMMENT ON COLUMN textclf_job.options IS 'options of the training';
+COMMENT ON COLUMN textclf_job.settings IS 'settings of textclf that its session had changed';
+COMMENT ON COLUMN textclf_job.requested IS 'start of the transaction that asked for it';
+COMMENT ON COLUMN textclf_job.segment IS 'shared memory in which its worker tells how far it is';
+COMMENT ON COLUMN textclf_job.state IS 'what came of it; null until it has ended, or if its worker ended before it did';
+COMMENT ON COLUMN textclf_job.started IS 'when its worker began to read rows';
+COMMENT ON COLUMN textclf_job.epoch IS 'the last epoch';
+COMMENT ON COLUMN textclf_job.epochs IS 'how many were planned';
+COMMENT ON COLUMN textclf_job.loss IS 'mean loss of the last epoch';
+COMMENT ON COLUMN textclf_job.finished IS 'when it ended';
+COMMENT ON COLUMN textclf_job.version IS 'version that it made';
+COMMENT ON COLUMN textclf_job.deployed IS 'whether that was deployed';
+COMMENT ON COLUMN textclf_job.error IS 'why it failed';
+
+REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM PUBLIC;
 
 SELECT pg_catalog.pg_extension_config_dump('textclf_model', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_version', '');
@@ -84,6 +129,31 @@ RETURNS record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION textclf_train(regclass, name, name, text, jsonb) IS
 'train a new version of a model from the rows of a table or view';
+
+CREATE FUNCTION textclf_train_background(
+	source regclass, text_column name, label_column name,
+	model text DEFAULT NULL, options jsonb DEFAULT '{}')
+RETURNS bigint
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_train_background(regclass, name, name, text, jsonb) IS
+'have a new version of a model trained by another process, from COMMIT on; returns the id of the job';
+
+CREATE FUNCTION textclf_cancel(job bigint) RETURNS boolean
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION textclf_cancel(bigint) IS
+'stop a background training; returns whether there was something to stop';
+
+CREATE FUNCTION textclf_job_entries(
+	OUT job bigint, OUT model text, OUT source text, OUT role regrole,
+	OUT state text, OUT phase text, OUT pid int, OUT epoch int, OUT epochs int,
+	OUT loss double precision, OUT rows_per_second double precision,
+	OUT seconds_left double precision, OUT requested timestamptz,
+	OUT started timestamptz, OUT finished timestamptz,
+	OUT version int, OUT deployed boolean, OUT error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 20;
+COMMENT ON FUNCTION textclf_job_entries() IS
+'background trainings as they are now';
 
 -- ---- prediction -----------------------------------------------------------
 
@@ -317,4 +387,30 @@ COMMENT ON COLUMN @extschema@.textclf_cache.hits IS 'look-ups that found it in m
 COMMENT ON COLUMN @extschema@.textclf_cache.loaded IS 'when it was decoded';
 COMMENT ON COLUMN @extschema@.textclf_cache.last_used IS 'start of the statement that used it last';
 
-GRANT SELECT ON @extschema@.textclf_models, @extschema@.textclf_cache TO PUBLIC;
+CREATE VIEW @extschema@.textclf_jobs AS
+SELECT job, model, source, role, state, phase, pid, epoch, epochs, loss,
+	rows_per_second,
+	make_interval(secs => seconds_left) AS time_left,
+	requested, started, finished, version, deployed, error
+FROM @extschema@.textclf_job_entries();
+COMMENT ON VIEW @extschema@.textclf_jobs IS 'background trainings of the last 30 days, as they are now; those of other roles for members of pg_read_all_stats';
+COMMENT ON COLUMN @extschema@.textclf_jobs.job IS 'what textclf_train_background returned';
+COMMENT ON COLUMN @extschema@.textclf_jobs.model IS 'model whose new version it makes';
+COMMENT ON COLUMN @extschema@.textclf_jobs.source IS 'table or view that it learns from';
+COMMENT ON COLUMN @extschema@.textclf_jobs.role IS 'role that asked for it, which does the training';
+COMMENT ON COLUMN @extschema@.textclf_jobs.state IS 'queued (until COMMIT), running, done, failed or cancelled';
+COMMENT ON COLUMN @extschema@.textclf_jobs.phase IS 'reading, preparing, training or publishing, while it runs';
+COMMENT ON COLUMN @extschema@.textclf_jobs.pid IS 'its process, as in pg_stat_activity';
+COMMENT ON COLUMN @extschema@.textclf_jobs.epoch IS 'the epoch under way, or the last one';
+COMMENT ON COLUMN @extschema@.textclf_jobs.epochs IS 'how many are planned';
+COMMENT ON COLUMN @extschema@.textclf_jobs.loss IS 'mean loss of the epoch';
+COMMENT ON COLUMN @extschema@.textclf_jobs.rows_per_second IS 'speed of the training so far';
+COMMENT ON COLUMN @extschema@.textclf_jobs.time_left IS 'how long it will train on, if no epoch is spared';
+COMMENT ON COLUMN @extschema@.textclf_jobs.requested IS 'start of the transaction that asked for it';
+COMMENT ON COLUMN @extschema@.textclf_jobs.started IS 'when it began to read rows';
+COMMENT ON COLUMN @extschema@.textclf_jobs.finished IS 'when it ended';
+COMMENT ON COLUMN @extschema@.textclf_jobs.version IS 'version that it made';
+COMMENT ON COLUMN @extschema@.textclf_jobs.deployed IS 'whether that was deployed';
+COMMENT ON COLUMN @extschema@.textclf_jobs.error IS 'SQLSTATE and message of what stopped it';
+
+GRANT SELECT ON @extschema@.textclf_models, @extschema@.textclf_cache, @extschema@.textclf_jobs TO PUBLIC;

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_database.h"
 #include "storage/buffile.h"
 #include "utils/acl.h"
 
@@ -29,6 +30,17 @@ CompatCheckSetRole(Oid member, Oid role)
 	check_can_set_role(member, role);
 #else
 	check_is_member_of_role(member, role);
+#endif
+}
+
+/* What a role may do with a database. */
+static inline AclResult
+CompatDatabaseAclCheck(Oid database, Oid role, AclMode mode)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(DatabaseRelationId, database, role, mode);
+#else
+	return pg_database_aclcheck(database, role, mode);
 #endif
 }
 

@@ -23,6 +23,7 @@ WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e'
 	AND coalesce(obj_description(objid, classid::regclass::name), '') = '';
 SELECT a.attrelid::regclass, a.attname
 FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.objid AND a.attnum > 0
+JOIN pg_class c ON c.oid = d.objid AND c.relkind <> 'S'
 WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e'
 	AND d.refobjid = (SELECT oid FROM pg_extension WHERE extname = 'textclf')
 	AND col_description(a.attrelid, a.attnum) IS NULL;

@@ -43,8 +43,18 @@ $primary->safe_psql('postgres', q{SELECT textclf_deploy('m', 1)});
 is(same_answer('the standby follows a deployment'), $first, 'back to the first answer');
 
 like(sqlstate($standby, 'postgres', sprintf($train, 1)), qr/^25006:/, 'a training on the standby is refused');
+like(sqlstate($standby, 'postgres', q{SELECT textclf_train_background('rows', 'doc', 'label', 'm')}),
+	qr/^25006:/, 'a background training on the standby is refused');
 like(sqlstate($standby, 'postgres', q{SELECT textclf_deploy('m', 2)}),
 	qr/^25006:/, 'a deployment on the standby is refused');
+
+# a job of the primary, whose worker the standby cannot see
+my $job = $primary->safe_psql('postgres',
+	q{SELECT textclf_train_background('rows', 'doc', 'label', 'long', '{"epochs": 100000, "early_stopping": 0, "units": 8}')});
+$primary->wait_for_catchup($standby, 'replay', $primary->lsn('insert'));
+my $state = "SELECT state, phase, error FROM textclf_jobs WHERE job = $job";
+is($standby->safe_psql('postgres', $state), 'running||', 'the standby does not take a job of the primary for lost');
+is($standby->safe_psql('postgres', "SELECT textclf_cancel($job)"), 'f', 'and cannot cancel it');
 
 # promoted, it is a server like any other; the session stays
 $standby->promote;
@@ -55,6 +65,7 @@ chomp $promoted;
 is($promoted, $standby->safe_psql('postgres', $ask), 'and its old session predicts with the new version');
 isnt($promoted, $first, 'which gives another answer');
 is($primary->safe_psql('postgres', $ask), $first, 'while the old primary has the old one');
+like($standby->safe_psql('postgres', $state), qr/^failed\|\|/, 'a job of the old primary is lost');
 session_end($session);
 
 done_testing();

@@ -29,17 +29,18 @@ sub start_node
 	return $node;
 }
 
-# Table rows (doc, label): three classes that a few words tell apart, each
+# Table rows, or of another name, (doc, label): three classes that a few words tell apart, each
 # document with as many filling words as asked for.
 sub create_rows
 {
 	my ($node, %with) = @_;
 	my $rows = $with{rows} // 300;
 	my $words = $with{words} // 3;
+	my $table = $with{table} // 'rows';
 
 	$node->safe_psql(
 		$with{database} // 'postgres', qq{
-		CREATE TABLE rows AS
+		CREATE TABLE $table AS
 		SELECT (ARRAY['the goal of the match', 'the price of the share', 'the light of the star'])[i % 3 + 1]
 		       || (SELECT string_agg(' w' || (i * 7 + j * j * 31) % 211, '') FROM generate_series(1, $words) j) AS doc,
 		       (ARRAY['sport', 'business', 'science'])[i % 3 + 1] AS label

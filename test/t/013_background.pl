@@ -1,0 +1,302 @@
+# A background training starts at COMMIT, holds nothing back, can be stopped,
+# and whatever happens to it, its job says so and no half model is left.
+use strict;
+use warnings;
+
+use FindBin;
+use lib $FindBin::RealBin;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use TextclfTest;
+use Time::HiRes qw(sleep time);
+
+my $node = start_node('main', conf => "max_prepared_transactions = 2\nlog_min_messages = notice\nrestart_after_crash = on");
+create_rows($node, rows => 3000, words => 20);
+
+# One session asks, which is faster than one for each question.
+my $asker;
+
+sub ask
+{
+	my ($sql) = @_;
+
+	$asker //= session_start($node, 'postgres', 'asker');
+	session_send($asker, "$sql;\nRESET ROLE; RESET ALL;");
+	my $answer = session_wait($asker, 180);
+	die "$sql: $asker->{err}" if !defined $answer || $asker->{err} =~ /ERROR|FATAL/;
+	chomp $answer;
+	return $answer;
+}
+
+# When the server has gone, so has the session.
+sub forget_asker
+{
+	session_end($asker);
+	undef $asker;
+	return;
+}
+
+my $long = '{"architecture": "bilstm", "epochs": 100000, "early_stopping": 0, "units": 8, "embedding_dim": 8}';
+my $short = '{"architecture": "bilstm", "epochs": 2, "units": 8, "embedding_dim": 8}';
+
+sub call
+{
+	my ($model, $options, $source) = @_;
+	$source //= 'rows';
+	return "SELECT textclf_train_background('$source', 'doc', 'label', '$model', '$options')";
+}
+
+# What the view says of a job, and whether it comes to say so
+sub state_of { return ask("SELECT state FROM textclf_jobs WHERE job = $_[0]") }
+
+sub reaches
+{
+	my ($job, $state) = @_;
+	return wait_until(sub { state_of($job) eq $state }, 120)
+	  || diag(ask("SELECT to_jsonb(j) FROM textclf_jobs j WHERE job = $job"));
+}
+
+sub is_training
+{
+	my ($job) = @_;
+	return wait_until(
+		sub { ask("SELECT phase = 'training' AND loss > 0 FROM textclf_jobs WHERE job = $job") eq 't' }, 120);
+}
+
+sub models { return ask('SELECT count(*) FROM textclf_version WHERE model = ' . "'$_[0]'") }
+
+# -- the ordinary way
+
+my $job = ask(call('ordinary', $short));
+ok(reaches($job, 'done'), 'a job gets done');
+is( ask("SELECT model, source, role, phase, pid, epoch, epochs, loss > 0, time_left, version, deployed, error,
+		requested < started, started < finished FROM textclf_jobs WHERE job = $job"),
+	'ordinary|public.rows|' . ask('SELECT current_user') . '|||2|2|t||1|t||t|t', 'and says what came of it');
+is(ask(q{SELECT textclf_predict('ordinary', 'the goal of the match')}), 'sport', 'its model predicts');
+is( ask(q{SET client_min_messages = warning;
+		SELECT version FROM textclf_train('rows', 'doc', 'label', 'ordinary', } . "'$short')"),
+	'2', 'textclf_train of the same rows');
+is( ask(q{SELECT count(DISTINCT textclf_probability(m, doc, 'sport')) FROM rows, unnest(ARRAY['ordinary@1', 'ordinary@2']) m
+		WHERE doc IN (SELECT doc FROM rows LIMIT 1)}),
+	'1', 'gives the same model');
+
+# -- while it trains
+
+$job = ask(call('long', $long));
+ok(is_training($job), 'a long job trains');
+my $pid = ask("SELECT pid FROM textclf_jobs WHERE job = $job");
+my @seen;
+for (1 .. 50)
+{
+	push @seen, ask(qq{SELECT backend_type, usename, backend_xmin IS NULL, backend_xid IS NULL, xact_start IS NULL,
+		(SELECT count(*) FROM pg_locks WHERE pid = $pid) FROM pg_stat_activity WHERE pid = $pid});
+	sleep(0.02);
+}
+my $ordinary = 'textclf job|' . ask('SELECT current_user') . '|t|t|t|0';
+is(scalar(grep { $_ ne $ordinary } @seen), 0, 'it holds no snapshot, transaction or lock') or diag(join("\n", @seen));
+is( ask("SELECT state, epoch BETWEEN 1 AND epochs, epochs, rows_per_second > 0, time_left > '0', started IS NOT NULL, finished
+		FROM textclf_jobs WHERE job = $job"),
+	'running|t|100000|t|t|t|', 'its progress can be seen from another session');
+my $epoch = ask("SELECT epoch FROM textclf_jobs WHERE job = $job");
+ok(wait_until(sub { ask("SELECT epoch > $epoch FROM textclf_jobs WHERE job = $job") eq 't' }, 60), 'and moves');
+is(models('long'), '0', 'there is no model yet');
+is(ask('DROP TABLE IF EXISTS other; CREATE TABLE other AS SELECT * FROM rows; VACUUM rows; TRUNCATE rows; INSERT INTO rows SELECT * FROM other; SELECT 1'),
+	'1', 'the source can be changed and vacuumed meanwhile');
+
+# -- cancel
+
+my $start = time();
+is(ask("SELECT textclf_cancel($job)"), 't', 'a job can be cancelled');
+ok(reaches($job, 'cancelled'), 'and is');
+cmp_ok(time() - $start, '<', 1, 'within a second');
+ok( wait_until(sub { ask("SELECT count(*) FROM pg_stat_activity WHERE pid = $pid") eq '0' }, 10),
+	'its process ends');
+is(models('long') . ask('SELECT count(*) FROM pg_ls_tmpdir()') . ask(q{SELECT count(*) FROM textclf_model WHERE name = 'long'}),
+	'000', 'nothing is left');
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^57014: /, 'the job says why');
+is(ask("SELECT textclf_cancel($job)"), 'f', 'a job that has ended cannot be cancelled');
+
+# while it reads: a view that takes long to read
+ask(q{CREATE FUNCTION wait() RETURNS text VOLATILE LANGUAGE sql AS 'SELECT pg_sleep(0.1)::text'});
+ask(q{CREATE VIEW slower AS SELECT doc || wait() AS doc, label FROM rows});
+$job = ask(call('slow', $short, 'slower'));
+ok(wait_until(sub { ask("SELECT phase FROM textclf_jobs WHERE job = $job") eq 'reading' }, 30), 'a job that reads');
+$start = time();
+ask("SELECT textclf_cancel($job)");
+ok(reaches($job, 'cancelled'), 'can be cancelled');
+cmp_ok(time() - $start, '<', 1, 'within a second');
+
+# -- transactions
+
+is( ask('BEGIN; ' . call('gone', $short) . q{ \g /dev/null
+		SELECT state FROM textclf_jobs WHERE model = 'gone'; ROLLBACK}), 'queued',
+	'before COMMIT a job is queued');
+is(ask(q{SELECT count(*) FROM textclf_jobs WHERE model = 'gone'}), '0', 'after ROLLBACK there is none');
+ask('BEGIN; SAVEPOINT a; ' . call('gone', $short) . '; ROLLBACK TO a; '
+	  . call('kept', $short) . '; SAVEPOINT b; ' . call('kept', $short)
+	  . '; RELEASE b; SAVEPOINT c; ' . call('gone', $short) . '; ROLLBACK TO c; COMMIT');
+is(ask(q{SELECT string_agg(model, ',') FROM textclf_jobs WHERE model IN ('kept', 'gone')}),
+	'kept,kept', 'a savepoint that is rolled back takes its jobs with it');
+ok( wait_until(sub { ask(q{SELECT string_agg(state, ',') FROM textclf_jobs WHERE model = 'kept'}) eq 'done,done' }, 120),
+	'two jobs for one model at once get done');
+is( ask(q{SELECT string_agg(version::text, ',' ORDER BY version) FROM textclf_jobs WHERE model = 'kept'}),
+	'1,2', 'as two versions');
+
+ask('BEGIN; ' . call('gone', $short) . q{ \gset
+	SELECT textclf_cancel(:textclf_train_background); COMMIT});
+is(ask(q{SELECT state, started FROM textclf_jobs WHERE model = 'gone'}), 'cancelled|',
+	'a job cancelled in its own transaction never starts');
+
+like( sqlstate($node, 'postgres', 'BEGIN; ' . call('prepared', $short) . q{; PREPARE TRANSACTION 'p'}),
+	qr/^0A000:/, 'PREPARE TRANSACTION is refused');
+is( ask('BEGIN; SAVEPOINT a; ' . call('prepared', $short) . q{ \g /dev/null
+		ROLLBACK TO a; PREPARE TRANSACTION 'p'; COMMIT PREPARED 'p';
+		SELECT count(*) FROM textclf_jobs WHERE model = 'prepared'}),
+	'0', 'unless nothing is asked for any more');
+
+ask(qq{CREATE PROCEDURE nightly(models text[]) LANGUAGE plpgsql AS \$\$
+	BEGIN
+		FOR i IN 1 .. cardinality(models) LOOP
+			PERFORM textclf_train_background('rows', 'doc', 'label', models[i], '$short');
+			COMMIT;
+		END LOOP;
+	END \$\$; CALL nightly('{n1,n2}')});
+ok( wait_until(sub { ask(q{SELECT string_agg(state, ',') FROM textclf_jobs WHERE model IN ('n1', 'n2')}) eq 'done,done' }, 120),
+	'a procedure that commits starts jobs');
+
+# -- roles
+
+ask(q{CREATE ROLE trainer LOGIN; CREATE ROLE group_of_trainer; GRANT trainer TO group_of_trainer;
+	CREATE ROLE stranger; CREATE ROLE watcher; GRANT pg_read_all_stats TO watcher;
+	CREATE ROLE nologin; GRANT SELECT ON rows TO trainer, nologin;
+	ALTER ROLE trainer SET default_transaction_read_only = on;
+	ALTER ROLE trainer SET default_transaction_isolation = 'serializable'});
+like( sqlstate($node, 'postgres', 'SET ROLE nologin; ' . call('refused', $short)),
+	qr/^28000:.*HINT: /s, 'a role that may not log in is refused, with a hint');
+$job = ask('SET ROLE trainer; ' . call('own', $long));
+ok(is_training($job), 'the job of a role');
+is(ask("SELECT usename FROM pg_stat_activity WHERE pid = (SELECT pid FROM textclf_jobs WHERE job = $job)"),
+	'trainer', 'runs as that role');
+is(ask("SET ROLE stranger; SELECT count(*) FROM textclf_jobs"), '0', 'others do not see it');
+is(ask("SET ROLE watcher; SELECT state FROM textclf_jobs WHERE job = $job"), 'running', 'pg_read_all_stats sees it');
+is(ask("SET ROLE trainer; SELECT count(*) FROM textclf_jobs"), '1', 'its role sees no other');
+like(sqlstate($node, 'postgres', "SET ROLE $_; SELECT textclf_cancel($job)"), qr/^42501:/, "$_ may not cancel it")
+  for qw(stranger watcher);
+like(sqlstate($node, 'postgres', 'SELECT textclf_cancel(1000000)'), qr/^42704:/, 'no such job');
+is(ask("SET ROLE group_of_trainer; SELECT textclf_cancel($job)"), 't', 'a member of its role may');
+ok(reaches($job, 'cancelled'), 'cancel it');
+
+$job = ask('SET ROLE trainer; ' . call('own', $short));
+ok(reaches($job, 'done'), q{a role's settings for its sessions do not keep a job from storing its model});
+is(ask(q{SELECT owner FROM textclf_models WHERE name = 'own'}), 'trainer', 'which it owns');
+
+# what changes between the call and the end
+$job = ask('BEGIN; SET LOCAL ROLE trainer; ' . call('lost', $short) . '; RESET ROLE; REVOKE SELECT ON rows FROM trainer; COMMIT');
+ok(reaches($job, 'failed'), 'a right that is gone at COMMIT makes the job fail');
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^42501: .*rows/, 'with its SQLSTATE and message');
+ask('GRANT SELECT ON rows TO trainer');
+$job = ask('SET ROLE trainer; ' . call('lost', '{"architecture": "bilstm", "epochs": 100000, "early_stopping": 0, "max_seconds": 3, "units": 8}'));
+ok(is_training($job), 'while a job trains');
+ask(q{ALTER TABLE rows RENAME TO renamed; REASSIGN OWNED BY trainer TO CURRENT_USER; SELECT textclf_drop('own'); DROP OWNED BY trainer; DROP ROLE trainer});
+ok(wait_until(sub { state_of($job) eq 'failed' }, 60), 'its role is dropped: it fails');
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^42704: /, 'and says so');
+is(models('lost'), '0', 'without a model');
+ask('ALTER TABLE renamed RENAME TO rows');
+
+like( sqlstate($node, 'postgres', 'CREATE ROLE gone LOGIN; GRANT SELECT ON rows TO gone; BEGIN; SET LOCAL ROLE gone; '
+		  . call('none', $short) . '; RESET ROLE; REVOKE ALL ON rows FROM gone; DROP ROLE gone; COMMIT'),
+	qr/^$/, 'a role that is dropped in the same transaction');
+ok( wait_until(sub { ask(q{SELECT state FROM textclf_jobs WHERE model = 'none'}) eq 'failed' }, 60), 'makes the job fail');
+like( sqlstate($node, 'postgres', 'BEGIN; CREATE ROLE young LOGIN; GRANT SELECT ON rows TO young; SET LOCAL ROLE young; '
+		  . call('none', $short) . '; COMMIT'),
+	qr/^55000:.*HINT: /s, 'as a role that nobody else can see yet, no worker can connect: COMMIT fails');
+is(ask(q{SELECT count(*) FROM pg_roles WHERE rolname = 'young'}), '0', 'as a whole');
+
+# -- settings, and what fails
+
+$job = ask(q{SET textclf.training_memory = '1MB'; } . call('large', '{"units": 1024, "embedding_dim": 1024}'));
+ok(reaches($job, 'failed'), q{the session's settings hold for its jobs});
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^53200: .*1 MB.*textclf\.training_memory/s, 'with detail and hint');
+ask(q{CREATE TABLE secrets AS SELECT 'word ' || i AS doc, CASE WHEN i < 500 THEN i::text ELSE 'Geheimnis' END AS label FROM generate_series(1, 500) i;
+	CREATE VIEW numbers AS SELECT doc, label::int AS label FROM secrets});
+$job = ask(call('secret', $short, 'numbers'));
+ok(reaches($job, 'failed'), 'a source that cannot be read makes a job fail');
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^22P02: .*Geheimnis/, 'its role can read why');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+like($log, qr/textclf job $job failed with SQLSTATE 22P02/, q{the server's log knows that it failed});
+unlike($log, qr/Geheimnis"/, 'but holds nothing of the rows');
+
+# rows in temporary files outlive the transaction that reads them
+create_rows($node, database => 'postgres', rows => 30000, words => 40, table => 'many');
+$job = ask(q{SET textclf.training_memory = '16MB'; SET work_mem = '64kB'; } . call('spilled', '{"architecture": "bilstm", "epochs": 1, "units": 8, "embedding_dim": 8, "deploy": "if_better"}', 'many'));
+ok(wait_until(sub { ask('SELECT count(*) > 0 FROM pg_ls_tmpdir()') eq 't' }, 60), 'rows that do not fit');
+ok(reaches($job, 'done'), 'go to temporary files for the length of the job');
+ok(wait_until(sub { ask('SELECT count(*) FROM pg_ls_tmpdir()') eq '0' }, 10), 'and these go with it');
+
+# -- the worker, or the server, dies
+
+$job = ask(call('killed', $long));
+ok(is_training($job), 'a job whose process');
+ask("SELECT pg_terminate_backend(pid) FROM textclf_jobs WHERE job = $job");
+ok(reaches($job, 'failed'), 'is terminated has failed');
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/terminated/, 'and says what may have happened');
+
+$job = ask(call('killed', $long));
+ok(is_training($job), 'a job whose process');
+$pid = ask("SELECT pid FROM textclf_jobs WHERE job = $job");
+forget_asker();
+kill('KILL', $pid);
+ok(wait_until(sub { my ($status, $out) = $node->psql('postgres', "SELECT state FROM textclf_jobs WHERE job = $job"); return $status == 0 && $out eq 'failed' }, 60),
+	'is killed has failed, on a server that works');
+is(models('killed'), '0', 'there is no model');
+is(ask(q{SELECT textclf_predict('ordinary', 'the goal of the match')}), 'sport', 'others predict');
+
+$job = ask(call('killed', $long));
+ok(is_training($job), 'a job');
+forget_asker();
+$node->restart;
+is(state_of($job), 'failed', 'has failed after a restart of the server');
+$job = ask(call('killed', $long));
+ok(is_training($job), 'a job');
+forget_asker();
+$node->stop('immediate');
+$node->start;
+is(state_of($job), 'failed', 'has failed after a crash of the server');
+my $next = ask(call('after', $short));
+ok(reaches($next, 'done'), 'after all that a job gets done');
+isnt(ask("SELECT finished FROM textclf_jobs WHERE job = $job"), '', 'and has entered the end of those that were lost');
+
+# -- databases and the extension
+
+ask('CREATE DATABASE other');
+$node->safe_psql('other', 'CREATE EXTENSION textclf');
+create_rows($node, database => 'other', rows => 3000, words => 20);
+$job = $node->safe_psql('other', call('m', $long));
+ok( wait_until(sub { $node->safe_psql('other', q{SELECT count(*) FROM textclf_jobs WHERE phase = 'training'}) eq '1' }, 60),
+	'a job in another database');
+like(sqlstate($node, 'postgres', 'DROP DATABASE other'), qr/^55006:/, 'keeps it from being dropped, as any session');
+$node->safe_psql('other', q{SET client_min_messages = warning; DROP EXTENSION textclf; CREATE EXTENSION textclf});
+is($node->safe_psql('other', 'SELECT count(*) FROM textclf_jobs'), '0', 'the extension can be dropped meanwhile');
+$node->safe_psql('other', qq{SELECT textclf_train_background('rows', 'doc', 'label', 'm', '$short')});
+ok( wait_until(sub { $node->safe_psql('other', q{SELECT state FROM textclf_jobs}) eq 'done' }, 60), 'and created again');
+is($node->safe_psql('other', 'SELECT count(*) FROM textclf_version'), '1', 'with its own jobs alone');
+ask('DROP DATABASE other WITH (FORCE)');
+
+# -- no free process
+
+$node->append_conf('postgresql.conf', 'max_worker_processes = 2');
+forget_asker();
+$node->restart;
+$job = ask(call('one', $long));
+ok(is_training($job), 'the one free process has a job');
+like(sqlstate($node, 'postgres', 'CREATE TABLE undone (); ' . call('two', $short)), qr/^53400:.*HINT: .*max_worker_processes/s,
+	'without a free process COMMIT fails, with a hint');
+like(sqlstate($node, 'postgres', 'BEGIN; CREATE TABLE undone_2 (); ' . call('two', $short) . '; COMMIT'), qr/^53400:/, 'a larger transaction');
+is(ask(q{SELECT count(*) FROM textclf_jobs WHERE model = 'two'}) . ask(q{SELECT count(*) FROM pg_class WHERE relname = 'undone_2'}), '00', 'as a whole');
+is(state_of($job), 'running', 'the other job goes on');
+ask("SELECT textclf_cancel($job)");
+ok(wait_until(sub { (sqlstate($node, 'postgres', call('two', $short))) eq '' }, 30), 'when it has ended there is one again');
+ok( wait_until(sub { ask(q{SELECT state FROM textclf_jobs WHERE model = 'two'}) eq 'done' }, 60), 'which does the next');
+
+done_testing();

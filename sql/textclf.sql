@@ -411,6 +411,6 @@ COMMENT ON COLUMN @extschema@.textclf_jobs.started IS 'when it began to read row
 COMMENT ON COLUMN @extschema@.textclf_jobs.finished IS 'when it ended';
 COMMENT ON COLUMN @extschema@.textclf_jobs.version IS 'version that it made';
 COMMENT ON COLUMN @extschema@.textclf_jobs.deployed IS 'whether that was deployed';
-COMMENT ON COLUMN @extschema@.textclf_jobs.error IS 'SQLSTATE and message of what stopped it';
+COMMENT ON COLUMN @extschema@.textclf_jobs.error IS 'SQLSTATE of what stopped it and, for members of its role, the message';
 
 GRANT SELECT ON @extschema@.textclf_models, @extschema@.textclf_cache, @extschema@.textclf_jobs TO PUBLIC;

@@ -37,7 +37,7 @@
 typedef struct JobRun
 {
 	JobSegment *segment;
-	Job		   *job;			/* its row */
+	Job		   *job;			/* its row; NULL until it was read */
 	MemoryContext context;		/* for what outlives transactions; so does owner */
 	ResourceOwner owner;
 	JobProgress progress;
@@ -246,11 +246,15 @@ record_failure(JobRun *run)
 	else
 		ereport(LOG,
 				(errmsg("textclf job %lld failed with SQLSTATE %s",
-						(long long) run->job->id, unpack_sql_state(error->sqlerrcode)),
+						(long long) JobSegmentTicket(run->segment)->job,
+						unpack_sql_state(error->sqlerrcode)),
 				 errhint("The view textclf_jobs shows the error.")));
 	outcome.error = format_error(error);
 	begin_transaction(run);
-	JobStoreFinish(run->job, &run->progress, &outcome);
+	if (run->job == NULL)
+		run->job = JobStoreGet(JobSegmentTicket(run->segment)->job);
+	if (run->job != NULL)
+		JobStoreFinish(run->job, &run->progress, &outcome);
 	commit_transaction(run);
 	RESUME_CANCEL_INTERRUPTS();
 }
@@ -260,7 +264,9 @@ run_job(JobRun *run)
 {
 	PG_TRY();
 	{
-		train(run);
+		wait_for_requester(run);
+		if (take_job(run))
+			train(run);
 	}
 	PG_CATCH();
 	{
@@ -307,7 +313,5 @@ textclf_job_main(Datum argument)
 	connect_as_role(JobSegmentTicket(run.segment));
 	leave_transaction(&run);
 	JobSegmentEnter(run.segment);
-	wait_for_requester(&run);
-	if (take_job(&run))
-		run_job(&run);
+	run_job(&run);
 }

@@ -36,6 +36,7 @@
 #include "compat.h"
 #include "jobs.h"
 #include "row_source.h"
+#include "store.h"
 #include "training.h"
 
 PG_FUNCTION_INFO_V1(textclf_train_background);
@@ -112,7 +113,7 @@ register_worker(int64 job, dsm_handle segment)
 	return handle;
 }
 
-/* Give a job its worker, unless it was rolled back or cancelled. */
+/* Give a job its worker, unless it was rolled back or cancelled, or has one. */
 static void
 launch(int64 id)
 {
@@ -121,7 +122,8 @@ launch(int64 id)
 	JobSegment *segment;
 	dsm_handle	handle;
 
-	if (job == NULL || job->outcome.state != JOB_UNFINISHED)
+	if (job == NULL || job->outcome.state != JOB_UNFINISHED ||
+		job->segment != DSM_HANDLE_INVALID)
 		return;
 	ticket.role = job->role;
 	ticket.requester = GetTopTransactionId();
@@ -132,12 +134,29 @@ launch(int64 id)
 	JobSegmentDetach(segment);
 }
 
+/*
+ * Before COMMIT.  The transaction may have dropped the extension, and the jobs
+ * with it.
+ */
+static void
+launch_requested(void)
+{
+	ListCell   *cell;
+
+	if (requested == NIL || !StoreExists())
+		return;
+	foreach(cell, requested)
+		launch(*(int64 *) lfirst(cell));
+}
+
 /* Before PREPARE TRANSACTION: nobody could tell when that is committed. */
 static void
 refuse_prepare(void)
 {
 	ListCell   *cell;
 
+	if (requested == NIL || !StoreExists())
+		return;
 	foreach(cell, requested)
 	{
 		Job		   *job = JobStoreGet(*(int64 *) lfirst(cell));
@@ -152,13 +171,10 @@ refuse_prepare(void)
 static void
 transaction_event(XactEvent event, void *argument)
 {
-	ListCell   *cell;
-
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-			foreach(cell, requested)
-				launch(*(int64 *) lfirst(cell));
+			launch_requested();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			refuse_prepare();
@@ -295,7 +311,8 @@ JobLook(Job *job, JobWorker *worker)
 	if (job->outcome.state == JOB_UNFINISHED)
 	{
 		job->outcome.state = JOB_FAILED;
-		job->outcome.error = pstrdup(_("the worker ended before the job did: the server was stopped or crashed, or the worker was terminated"));
+		job->outcome.error = psprintf("%s: %s", unpack_sql_state(ERRCODE_OPERATOR_INTERVENTION),
+									  _("the worker ended before the job did; the server was stopped or crashed, or the worker was terminated"));
 	}
 	return false;
 }
@@ -340,6 +357,20 @@ put_figure(Row *row, double value)
 	put(row, Float8GetDatum(value), isnan(value));
 }
 
+/*
+ * What the current user may read of an error.  Its text may quote rows, which
+ * is nothing for those who only watch: they read the SQLSTATE it begins with.
+ */
+static char *
+visible_error(const Job *job)
+{
+	char	   *error = job->outcome.error;
+
+	if (error == NULL || has_privs_of_role(GetUserId(), job->role))
+		return error;
+	return pnstrdup(error, strcspn(error, ":"));
+}
+
 /* What the view textclf_jobs shows, in its order. */
 static void
 make_row(Row *row, const Job *job, bool running, const JobWorker *worker)
@@ -369,7 +400,7 @@ make_row(Row *row, const Job *job, bool running, const JobWorker *worker)
 	put(row, TimestampTzGetDatum(job->finished), job->finished == 0);
 	put(row, Int32GetDatum(job->outcome.version), !done);
 	put(row, BoolGetDatum(job->outcome.deployed), !done);
-	put_text(row, job->outcome.error);
+	put_text(row, visible_error(job));
 }
 
 /* textclf_job_entries(): the jobs that the current user may see. */

@@ -15,6 +15,7 @@
 #include "catalog/indexing.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
+#include "commands/extension.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -154,6 +155,12 @@ find_place(void)
 	place.table = table;
 	place.owner = table_owner(table);
 	place.valid = true;
+}
+
+bool
+StoreExists(void)
+{
+	return OidIsValid(get_extension_oid(EXTENSION_NAME, true));
 }
 
 Oid

@@ -57,6 +57,9 @@ extern uint64 StoreRun(StoreQuery *query, StoreView view, Datum *arguments,
 /* A column, from 1, of the first row. */
 extern Datum StoreColumn(int column, bool *isnull);
 
+/* Does the extension exist, as this transaction sees it? */
+extern bool StoreExists(void);
+
 /* OID of the extension; changes if it is dropped and created again. */
 extern Oid	StoreExtension(void);
 

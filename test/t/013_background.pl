@@ -127,6 +127,21 @@ ask("SELECT textclf_cancel($job)");
 ok(reaches($job, 'cancelled'), 'can be cancelled');
 cmp_ok(time() - $start, '<', 1, 'within a second');
 
+# at any moment
+my $seed = srand($ENV{TEXTCLF_TEST_SEED} || 5);
+my @cancelled;
+for (1 .. 20)
+{
+	push @cancelled, ask(call('moment', $long));
+	sleep(rand()**3);
+	ask("SELECT textclf_cancel($cancelled[-1])");
+}
+my $those = join(',', @cancelled);
+ok( wait_until(sub { ask("SELECT count(*) FROM textclf_jobs WHERE job IN ($those) AND state = 'cancelled'") == 20 }, 10),
+	"jobs can be cancelled at any moment (seed $seed)")
+  or diag(ask("SELECT string_agg(concat_ws(' ', state, phase, error), chr(10)) FROM textclf_jobs WHERE job IN ($those)"));
+is(models('moment') . ask('SELECT count(*) FROM pg_ls_tmpdir()'), '00', 'and leave nothing');
+
 # -- transactions
 
 is( ask('BEGIN; ' . call('gone', $short) . q{ \g /dev/null
@@ -223,6 +238,7 @@ ask(q{CREATE TABLE secrets AS SELECT 'word ' || i AS doc, CASE WHEN i < 500 THEN
 $job = ask(call('secret', $short, 'numbers'));
 ok(reaches($job, 'failed'), 'a source that cannot be read makes a job fail');
 like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^22P02: .*Geheimnis/, 'its role can read why');
+is(ask("SET ROLE watcher; SELECT error FROM textclf_jobs WHERE job = $job"), '22P02', 'who only watches cannot');
 my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
 like($log, qr/textclf job $job failed with SQLSTATE 22P02/, q{the server's log knows that it failed});
 unlike($log, qr/Geheimnis"/, 'but holds nothing of the rows');
@@ -281,6 +297,9 @@ is($node->safe_psql('other', 'SELECT count(*) FROM textclf_jobs'), '0', 'the ext
 $node->safe_psql('other', qq{SELECT textclf_train_background('rows', 'doc', 'label', 'm', '$short')});
 ok( wait_until(sub { $node->safe_psql('other', q{SELECT state FROM textclf_jobs}) eq 'done' }, 60), 'and created again');
 is($node->safe_psql('other', 'SELECT count(*) FROM textclf_version'), '1', 'with its own jobs alone');
+is( $node->safe_psql('other', qq{SET client_min_messages = warning; BEGIN; SELECT textclf_train_background('rows', 'doc', 'label', 'm', '$short') \\g /dev/null
+		DROP EXTENSION textclf; COMMIT; SELECT count(*) FROM pg_extension WHERE extname = 'textclf'}),
+	'0', 'a job goes with an extension that its own transaction drops');
 ask('DROP DATABASE other WITH (FORCE)');
 
 # -- no free process

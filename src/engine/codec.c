@@ -565,7 +565,7 @@ decode_metadata(Reader *reader)
 		return corrupt(reader, "The ICU version is not a version.");
 	strcpy(model->icu_version, icu);
 	if (strlen(tokenizer) > 6 || strspn(tokenizer, "0123456789") != strlen(tokenizer) ||
-		atoi(tokenizer) < 1 || atoi(tokenizer) > CLF_TOKENIZER_VERSION)
+		atoi(tokenizer) != CLF_TOKENIZER_VERSION)
 		return corrupt(reader, "The tokenizer version is not known.");
 	model->tokenizer_version = atoi(tokenizer);
 	if (json_is_string(info))

@@ -11,6 +11,9 @@
 #include "hash.h"
 
 #define CHAR_SEED UINT64_C(0x452821E638D01377)	/* keeps characters apart from words */
+#define SHAPE_SEED UINT64_C(0xC0AC29B7C97C50DD) /* and shapes of numbers from both */
+#define SHAPE_BYTES 3			/* of the shortest number that has a shape */
+#define LONG_NUMBER 5			/* bytes of one that is likely a code or a phone's */
 #define LONGEST_CHARS 5
 
 void
@@ -75,6 +78,28 @@ push_chars(ClfGrams *grams, const char *token, size_t length)
 	}
 }
 
+/*
+ * What a number looks like: its digits as zeros.  A long one is known as such,
+ * too, by the beginning of its shape.
+ */
+static void
+push_shape(ClfGrams *grams, const char *token, size_t length)
+{
+	char		shape[CLF_MAX_TOKEN_BYTES];
+
+	for (size_t i = 0; i < length; i++)
+	{
+		bool		digit = token[i] >= '0' && token[i] <= '9';
+
+		if (!digit && token[i] != '.' && token[i] != ',')
+			return;
+		shape[i] = digit ? '0' : token[i];
+	}
+	push(grams, clf_hash_bytes(shape, length, SHAPE_SEED));
+	if (length >= LONG_NUMBER)
+		push(grams, clf_hash_bytes(shape, LONG_NUMBER, ~SHAPE_SEED));
+}
+
 bool
 clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 {
@@ -83,7 +108,7 @@ clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 		clf_is_single(token, length)};
 
 	if (!clf_mem_grow(grams->mem, (void **) &grams->hashes, &grams->capacity,
-					  grams->count + 3 + LONGEST_CHARS * (length + 2),
+					  grams->count + 5 + LONGEST_CHARS * (length + 2),
 					  sizeof *grams->hashes))
 		return false;
 	push(grams, this.hash);
@@ -100,6 +125,8 @@ clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 			grams->spans = 3;
 		}
 	}
+	if (length >= SHAPE_BYTES && token[0] >= '0' && token[0] <= '9')
+		push_shape(grams, token, length);
 	if (grams->chars && !this.single && length > 1)
 		push_chars(grams, token, length);
 	previous[1] = previous[0];

@@ -4,7 +4,8 @@
  *
  * Words: each one, each two neighbours, and with option char_ngrams the
  * character 2- to 5-grams inside each word and its borders.  Characters of
- * scripts that do not separate words: 1- to 3-grams of neighbours.
+ * scripts that do not separate words: 1- to 3-grams of neighbours.  Numbers:
+ * what they look like, too.
  */
 #ifndef CLF_NGRAMS_H
 #define CLF_NGRAMS_H

@@ -3,12 +3,13 @@
  *	  From UTF-8 text to normalised tokens with their place in the text.
  *
  * 'unicode' follows the word boundaries of Unicode Standard Annex #29, with
- * two departures: characters of scripts that do not separate words (Han, Kana,
- * Hangul, Thai, Lao, Khmer, Burmese) are tokens of their own, with the marks
- * that belong to them, and so are symbols and punctuation, where a run of the
- * same one counts as one token.  Tokens are normalised by NFKC and case
- * folding.  'keras' is keras.preprocessing.text.Tokenizer with its default
- * filters.
+ * three departures: characters of scripts that do not separate words (Han,
+ * Kana, Hangul, Thai, Lao, Khmer, Burmese, ...) are tokens of their own, with
+ * what belongs to their syllable; so are symbols and punctuation, where a run
+ * of the same one counts as one token; URLs and e-mail addresses are taken
+ * apart.  Tokens are normalised by NFKC and case folding, and by what keeps
+ * spellings of one word apart without need (see drop_variants).  'keras' is
+ * keras.preprocessing.text.Tokenizer with its default filters.
  *
  * ICU gives the properties of characters and the normal forms.  Only its
  * functions without locale are called.  It must not know the vocabulary.
@@ -24,6 +25,13 @@
 #include <unicode/uversion.h>
 
 #include "error.h"
+#include "recognise.h"
+
+#define URL_TOKEN "<url>"		/* no text gives these: < and > are tokens of their own */
+#define EMAIL_TOKEN "<email>"
+
+#define KEYCAP 0x20E3
+#define BLACK_FLAG "\xF0\x9F\x8F\xB4"
 
 #define MAX_FOLD 18				/* UTF-16 units that one character becomes at most */
 #define MAX_CHARS (CLF_MAX_PIECE + 2)	/* of a piece: the limit falls between pairs */
@@ -33,6 +41,7 @@ typedef enum CharClass
 {
 	CLASS_SPACE,				/* separates, is never part of a token */
 	CLASS_LETTER,
+	CLASS_HEBREW,				/* a letter that a double quote may join, too */
 	CLASS_DIGIT,
 	CLASS_JOINER,				/* like the underscore: part of a word */
 	CLASS_EXTEND,				/* belongs to the character before it */
@@ -58,6 +67,7 @@ clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind, const char *text,
 	walk->text = text;
 	walk->length = length;
 	walk->position = 0;
+	walk->host_end = walk->words_end = walk->end = 0;
 }
 
 /*
@@ -117,6 +127,13 @@ is_unsegmented(UChar32 c)
 		case USCRIPT_LAO:
 		case USCRIPT_KHMER:
 		case USCRIPT_MYANMAR:
+		case USCRIPT_TAI_LE:
+		case USCRIPT_NEW_TAI_LUE:
+		case USCRIPT_LANNA:
+		case USCRIPT_TAI_VIET:
+		case USCRIPT_JAVANESE:
+		case USCRIPT_BALINESE:
+		case USCRIPT_YI:
 			return true;
 		default:
 			return false;
@@ -149,11 +166,20 @@ class_of_ascii(UChar32 c)
 	}
 }
 
+/* Tibetan's and Ethiopic's marks between syllables and words */
+static bool
+is_divider(UChar32 c)
+{
+	return c == 0x0F0B || c == 0x0F0C || c == 0x1361;
+}
+
 static CharClass
 class_of(UChar32 c)
 {
 	if (c < 0x80)
 		return class_of_ascii(c);
+	if (is_divider(c))
+		return CLASS_SPACE;
 
 	switch (u_getIntPropertyValue(c, UCHAR_WORD_BREAK))
 	{
@@ -173,8 +199,11 @@ class_of(UChar32 c)
 			return CLASS_MID_BOTH;
 		case U_WB_REGIONAL_INDICATOR:
 			return CLASS_FLAG;
-		case U_WB_ALETTER:
+		case U_WB_KATAKANA:		/* long vowels are of no script */
+			return CLASS_UNSEGMENTED;
 		case U_WB_HEBREW_LETTER:
+			return CLASS_HEBREW;
+		case U_WB_ALETTER:
 			return is_unsegmented(c) ? CLASS_UNSEGMENTED : CLASS_LETTER;
 		default:
 			break;
@@ -187,29 +216,39 @@ class_of(UChar32 c)
 }
 
 static bool
+is_letter(CharClass class)
+{
+	return class == CLASS_LETTER || class == CLASS_HEBREW;
+}
+
+static bool
 is_word(CharClass class)
 {
-	return class == CLASS_LETTER || class == CLASS_DIGIT || class == CLASS_JOINER;
+	return is_letter(class) || class == CLASS_DIGIT || class == CLASS_JOINER;
 }
 
 bool
 clf_is_single(const char *token, size_t length)
 {
 	ClfTokenWalk walk;
+	UErrorCode	code = U_ZERO_ERROR;
 	UChar32		c;
 
 	if (length == 0 || (unsigned char) token[0] < 0x80)
 		return false;
 	clf_walk_start(&walk, CLF_TOKENIZER_UNICODE, token, length);
 	c = next_char(&walk, &walk.position);
-	return c >= 0 && class_of(c) == CLASS_UNSEGMENTED;
+	return c >= 0 && (class_of(c) == CLASS_UNSEGMENTED ||
+					  uscript_getScript(c, &code) == USCRIPT_TIBETAN);
 }
 
-/* May middle stand between these two inside a word? (UAX #29, WB6, 7, 11, 12) */
+/* May c stand between these two inside a word? (UAX #29, WB6, 7, 7b, 7c, 11, 12) */
 static bool
-joins(CharClass before, CharClass middle, CharClass after)
+joins(CharClass before, UChar32 c, CharClass middle, CharClass after)
 {
-	if (before == CLASS_LETTER && after == CLASS_LETTER)
+	if (before == CLASS_HEBREW && after == CLASS_HEBREW && c == '"')
+		return true;
+	if (is_letter(before) && is_letter(after))
 		return middle == CLASS_MID_LETTER || middle == CLASS_MID_BOTH;
 	if (before == CLASS_DIGIT && after == CLASS_DIGIT)
 		return middle == CLASS_MID_NUMBER || middle == CLASS_MID_BOTH;
@@ -218,17 +257,38 @@ joins(CharClass before, CharClass middle, CharClass after)
 
 /* ---- the extent of tokens ---- */
 
-/* Move *position over the characters that belong to the one before them. */
-static void
-skip_extensions(const ClfTokenWalk *walk, size_t *position)
+/* Does c, which is no mark, belong to the character before it? */
+static bool
+ends_syllable(UChar32 before, UChar32 c)
 {
+	if (before >= 0x80 &&
+		u_getIntPropertyValue(before, UCHAR_INDIC_SYLLABIC_CATEGORY) == U_INSC_INVISIBLE_STACKER)
+		return class_of(c) == CLASS_UNSEGMENTED;	/* written below it */
+	switch (u_getIntPropertyValue(c, UCHAR_GRAPHEME_CLUSTER_BREAK))
+	{
+		case U_GCB_SPACING_MARK:
+		case U_GCB_V:			/* parts of a decomposed Hangul syllable */
+		case U_GCB_T:
+			return class_of(c) == CLASS_UNSEGMENTED;
+		default:
+			return false;
+	}
+}
+
+/* Move *position, which is past first, over the characters that belong to it. */
+static void
+skip_syllable(const ClfTokenWalk *walk, UChar32 first, size_t *position)
+{
+	UChar32		last = first;
+
 	for (int count = 0; count < CLF_MAX_PIECE && *position < walk->length; count++)
 	{
 		size_t		next = *position;
 		UChar32		c = next_char(walk, &next);
 
-		if (c < 0 || class_of(c) != CLASS_EXTEND)
+		if (c < 0 || !(class_of(c) == CLASS_EXTEND || ends_syllable(last, c)))
 			return;
+		last = c;
 		*position = next;
 	}
 }
@@ -244,6 +304,7 @@ skip_word(const ClfTokenWalk *walk, CharClass first, size_t *position)
 		size_t		next = *position;
 		UChar32		c = next_char(walk, &next);
 		CharClass	class = c < 0 ? CLASS_SPACE : class_of(c);
+		UChar32		after;
 
 		if (is_word(class))
 			last = class;
@@ -252,13 +313,15 @@ skip_word(const ClfTokenWalk *walk, CharClass first, size_t *position)
 			/* a character in the middle counts only with what follows it */
 			if (next >= walk->length)
 				return;
-			c = next_char(walk, &next);
-			if (c < 0 || !joins(last, class, class_of(c)))
+			after = next_char(walk, &next);
+			if (after < 0 || !joins(last, c, class, class_of(after)))
 				return;
-			last = class_of(c);
+			last = class_of(after);
 			count++;
 		}
 		*position = next;
+		if (c == KEYCAP)
+			return;
 	}
 }
 
@@ -324,6 +387,55 @@ fold_ascii(const char *bytes, size_t length, char *buffer)
 }
 
 /*
+ * Take away, in place, what keeps spellings of one word apart: marks of vowels
+ * and the stretching of letters in Arabic, points in Hebrew, the dot that
+ * Turkish capitals keep and the one that its small letters lack, the shapes of
+ * apostrophes, and the digits of other scripts.  Returns the new length.
+ */
+static int32_t
+drop_variants(UChar *text, int32_t length)
+{
+	int32_t		to = 0;
+
+	for (int32_t i = 0; i < length; i++)
+	{
+		UChar		c = text[i];
+
+		if (c == 0x0640 || (c >= 0x064B && c <= 0x0652) || c == 0x0670 ||
+			(c >= 0x0591 && c <= 0x05C7 && u_charType(c) == U_NON_SPACING_MARK) ||
+			(c == 0x0307 && to > 0 && text[to - 1] == 'i'))
+			continue;
+		if (c == 0x0131)
+			c = 'i';
+		else if (c == 0x2019 || c == 0x05F3)
+			c = '\'';
+		else if (c == 0x05F4)
+			c = '"';
+		else if (u_charType(c) == U_DECIMAL_DIGIT_NUMBER)
+			c = (UChar) ('0' + u_charDigitValue(c));
+		text[to++] = c;
+	}
+	return to;
+}
+
+/*
+ * The normal form of 'unicode'.  Case folding leaves out what is not seen, but
+ * in the flags of England, Scotland and Wales that is all that tells them apart.
+ */
+static int32_t
+normalise_unicode(const char *bytes, size_t length, const UChar *source,
+				  int32_t source_length, UChar *target, UErrorCode *code)
+{
+	bool		flag = length > strlen(BLACK_FLAG) &&
+		memcmp(bytes, BLACK_FLAG, strlen(BLACK_FLAG)) == 0;
+	int32_t		result = unorm2_normalize(flag ? unorm2_getNFKCInstance(code) :
+										  unorm2_getNFKCCasefoldInstance(code),
+										  source, source_length, target, WIDE_BUFFER, code);
+
+	return U_FAILURE(*code) ? 0 : drop_variants(target, result);
+}
+
+/*
  * Write the normal form of a piece, of at most MAX_CHARS characters and
  * valid UTF-8, into buffer [CLF_MAX_TOKEN_BYTES]; returns its length, which is
  * 0 for a piece of nothing but ignorable characters.
@@ -343,9 +455,7 @@ normalise(ClfTokenizerKind kind, const char *bytes, size_t length, char *buffer)
 		return length;
 	u_strFromUTF8(source, 2 * MAX_CHARS, &source_length, bytes, (int32_t) length, &code);
 	if (kind == CLF_TOKENIZER_UNICODE)
-		target_length = unorm2_normalize(unorm2_getNFKCCasefoldInstance(&code),
-										 source, source_length,
-										 target, WIDE_BUFFER, &code);
+		target_length = normalise_unicode(bytes, length, source, source_length, target, &code);
 	else
 		target_length = u_strToLower(target, WIDE_BUFFER, source, source_length,
 									 "", &code);
@@ -359,18 +469,95 @@ normalise(ClfTokenizerKind kind, const char *bytes, size_t length, char *buffer)
 
 /* ---- the two tokenizers ---- */
 
+/* From here on, the walk is in the host and the path of an address. */
+static void
+enter_address(ClfTokenWalk *walk, const ClfAddress *address)
+{
+	walk->position = address->host;
+	walk->host_end = address->host_end;
+	walk->words_end = address->words_end;
+	walk->end = address->end;
+}
+
 /*
- * Find the next piece: *start and *end.  False at the end of the text; *valid
- * is false, with *start at the offending byte, where the text is not UTF-8.
+ * Is the word that begins at start, and ends at the walk's position, the
+ * beginning of an address?  Its name is then returned, its own token; what
+ * comes next are the words of its host and path.
+ */
+static const char *
+find_address(ClfTokenWalk *walk, size_t start)
+{
+	const char *text = walk->text;
+	size_t		next = walk->position;
+	char		first = text[start] | 0x20;
+	ClfAddress	address;
+
+	if ((first == 'h' || first == 'f' || first == 'w') && next - start >= 3 &&
+		clf_find_url(text, walk->length, start, &address))
+	{
+		enter_address(walk, &address);
+		return URL_TOKEN;
+	}
+	if (next < walk->length && memchr("@.+-%", text[next], 5) != NULL &&
+		clf_find_email(text, walk->length, start, &address))
+	{
+		enter_address(walk, &address);
+		return EMAIL_TOKEN;
+	}
+	return NULL;
+}
+
+/*
+ * Of an address, its host's words count and those of its path that are made of
+ * letters; the rest is numbers of articles and of visitors.
  */
 static bool
-next_unicode_piece(ClfTokenWalk *walk, size_t *start, size_t *end, bool *valid)
+is_left_out(const ClfTokenWalk *walk, CharClass class, size_t start, size_t end)
 {
+	if (start >= walk->end)
+		return false;
+	if (!is_word(class))
+		return class != CLASS_UNSEGMENTED;
+	for (size_t i = start; start >= walk->host_end && i < end; i++)
+		if (walk->text[i] >= '0' && walk->text[i] <= '9')
+			return true;
+	return false;
+}
+
+/* Move the walk, which is past a piece's first character, to the piece's end. */
+static void
+skip_piece(ClfTokenWalk *walk, UChar32 first, CharClass class)
+{
+	if (is_word(class))
+		skip_word(walk, class, &walk->position);
+	else if (class == CLASS_UNSEGMENTED)
+		skip_syllable(walk, first, &walk->position);
+	else if (class == CLASS_FLAG)
+		skip_flag(walk, &walk->position);
+	else
+		skip_symbol(walk, first, &walk->position);
+}
+
+/*
+ * Find the next piece: *start and *end, and its *name if it has one in place of
+ * a normal form.  False at the end of the text; *valid is false, with *start at
+ * the offending byte, where the text is not UTF-8.
+ */
+static bool
+next_unicode_piece(ClfTokenWalk *walk, size_t *start, size_t *end,
+				   const char **name, bool *valid)
+{
+	*name = NULL;
 	while (walk->position < walk->length)
 	{
 		UChar32		c;
 		CharClass	class;
 
+		if (walk->position >= walk->words_end && walk->position < walk->end)
+		{
+			walk->position = walk->end;
+			continue;
+		}
 		*start = walk->position;
 		c = next_char(walk, &walk->position);
 		*valid = c >= 0;
@@ -379,15 +566,15 @@ next_unicode_piece(ClfTokenWalk *walk, size_t *start, size_t *end, bool *valid)
 		class = class_of(c);
 		if (class == CLASS_SPACE)
 			continue;
-		if (is_word(class))
-			skip_word(walk, class, &walk->position);
-		else if (class == CLASS_UNSEGMENTED)
-			skip_extensions(walk, &walk->position);
-		else if (class == CLASS_FLAG)
-			skip_flag(walk, &walk->position);
-		else
-			skip_symbol(walk, c, &walk->position);
+		skip_piece(walk, c, class);
 		*end = walk->position;
+		if (is_left_out(walk, class, *start, *end))
+			continue;
+		if (is_word(class) && c < 0x80 && *start >= walk->end)
+		{
+			*name = find_address(walk, *start);
+			*end = walk->position;
+		}
 		return true;
 	}
 	return false;
@@ -439,23 +626,24 @@ clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *erro
 {
 	size_t		start = 0;
 	size_t		end = 0;
+	const char *name = NULL;
 	bool		valid = true;
 
 	while (walk->kind == CLF_TOKENIZER_KERAS ?
 		   next_keras_piece(walk, &start, &end, &valid) :
-		   next_unicode_piece(walk, &start, &end, &valid))
+		   next_unicode_piece(walk, &start, &end, &name, &valid))
 	{
 		size_t		length;
 
 		if (!valid)
 			return fail_encoding(walk, start, error);
-		length = normalise(walk->kind, walk->text + start, end - start,
-						   walk->buffer);
+		length = name != NULL ? strlen(name) :
+			normalise(walk->kind, walk->text + start, end - start, walk->buffer);
 		if (length == 0)
 			continue;
 		span->start = start;
 		span->end = end;
-		span->text = walk->buffer;
+		span->text = name != NULL ? name : walk->buffer;
 		span->length = length;
 		*more = true;
 		return CLF_OK;

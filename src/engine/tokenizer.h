@@ -11,7 +11,7 @@
 #include "clf.h"
 #include "mem.h"
 
-#define CLF_TOKENIZER_VERSION 1 /* raise when the same text gives other tokens */
+#define CLF_TOKENIZER_VERSION 2 /* raise when the same text gives other tokens */
 #define CLF_MAX_TOKEN_BYTES 256 /* normalised; the rest of a longer one is cut off */
 #define CLF_MAX_PIECE 64		/* characters of a word; a longer one is several tokens */
 
@@ -34,6 +34,9 @@ typedef struct ClfTokenWalk
 	const char *text;
 	size_t		length;
 	size_t		position;		/* bytes of text consumed */
+	size_t		host_end;		/* of the address that the walk is in */
+	size_t		words_end;		/* of it, where what follows does not count */
+	size_t		end;			/* of the whole of it */
 	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;
 

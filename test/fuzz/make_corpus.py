@@ -84,7 +84,7 @@ def model(words, labels, info=None, **changes):
                 ("labels.bytes", "U8", [len(label_bytes)], label_bytes)]
     metadata = {"textclf.digest": "0" * 64, "textclf.format": "1",
                 "textclf.config": json.dumps(config, separators=(",", ":")),
-                "textclf.tokenizer_version": "1", "textclf.icu_version": "72.1"}
+                "textclf.tokenizer_version": "2", "textclf.icu_version": "72.1"}
     if info is not None:
         metadata["textclf.info"] = info
     header, begin = {"__metadata__": metadata}, 0

@@ -58,8 +58,8 @@ INSERT INTO lies (pattern, replacement) VALUES
 	-- metadata
 	('"__metadata__":{', '"__metadata__":[],"x":{'), ('"textclf.format":"1"', '"textclf.format":"2"'),
 	('"textclf.format":"1"', '"textclf.format":1'), ('"textclf.config":"', '"textclf.conf":"'),
-	('"textclf.tokenizer_version":"1"', '"textclf.tokenizer_version":"999"'),
-	('"textclf.tokenizer_version":"1"', '"textclf.tokenizer_version":"-1"'),
+	('"textclf.tokenizer_version":"2"', '"textclf.tokenizer_version":"999"'),
+	('"textclf.tokenizer_version":"2"', '"textclf.tokenizer_version":"-1"'),
 	('"textclf.icu_version":"[^"]*"', '"textclf.icu_version":"%s%n"'),
 	('"textclf.icu_version":"[^"]*"', '"textclf.icu_version":"' || repeat('7', 1000) || '"'),
 	-- configuration: unknown, missing, out of range, of the wrong type, other than the tensors

@@ -12,6 +12,9 @@ use TextclfTest;
 my $reader = "$FindBin::RealBin/../reader/reader.py";
 my $node = start_node('main');
 create_rows($node);
+# numbers that tell something by what they look like alone
+$node->safe_psql('postgres', q{UPDATE rows SET doc = doc || CASE label WHEN 'sport' THEN ' 08' || 1000 + length(doc) * 7
+	WHEN 'business' THEN ' ' || 100 + length(doc) ELSE ' 20' END});
 
 # every architecture; every way of pooling, one and two directions, one and two layers
 my %models = (
@@ -29,7 +32,7 @@ my %models = (
 
 # in the vocabulary, out of it, nothing, and longer than some and than all models look at
 my @texts = (
-	'the goal of the match', 'xyzzy price plugh', '',
+	'the goal of the match', 'xyzzy price plugh', '', 'call 08765432 or 9999 or 654',
 	join(' ', map { "w$_ light" } 1 .. 200),
 	join(' ', ('goal') x 1000, ('price light') x 500));
 

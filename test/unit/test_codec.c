@@ -242,10 +242,11 @@ static const Lie lies[] = {
 	/* metadata: values that no writer writes */
 	{"another format", "\"textclf.format\":\"1\"", "\"textclf.format\":\"2\""},
 	{"the format is a number", "\"textclf.format\":\"1\"", "\"textclf.format\":1"},
-	{"a tokenizer of the future", "tokenizer_version\":\"1\"", "tokenizer_version\":\"99\""},
-	{"a negative tokenizer", "tokenizer_version\":\"1\"", "tokenizer_version\":\"-1\""},
-	{"tokenizer version 0", "tokenizer_version\":\"1\"", "tokenizer_version\":\"0\""},
-	{"tokenizer version that overflows", "tokenizer_version\":\"1\"", "tokenizer_version\":\"99999999999999999999\""},
+	{"a tokenizer of the future", "tokenizer_version\":\"2\"", "tokenizer_version\":\"99\""},
+	{"a negative tokenizer", "tokenizer_version\":\"2\"", "tokenizer_version\":\"-1\""},
+	{"a tokenizer of the past", "tokenizer_version\":\"2\"", "tokenizer_version\":\"1\""},
+	{"tokenizer version 0", "tokenizer_version\":\"2\"", "tokenizer_version\":\"0\""},
+	{"tokenizer version that overflows", "tokenizer_version\":\"2\"", "tokenizer_version\":\"99999999999999999999\""},
 	{"an ICU version too long to hold", "\"72.1\"", "\"72.1111111111111111111111111111111111111111111111\""},
 	{"an ICU version with a quote to inject", "\"72.1\"", "\"72';--\""},
 

@@ -5,6 +5,7 @@
  */
 #include "unit.h"
 
+#include "recognise.h"
 #include "tokenizer.h"
 
 /*
@@ -59,7 +60,7 @@ latin(void)
 {
 	UNICODE("Hello, World!", "hello|,|world|!");
 	UNICODE("don't U.S.A. 3.14 1,000 a_b", "don't|u.s.a|.|3.14|1,000|a_b");
-	UNICODE("don\xE2\x80\x99t", "don\xE2\x80\x99t");
+	UNICODE("don\xE2\x80\x99t", "don't");
 	UNICODE("x2 wait... what?!", "x2|wait|...|what|?|!");
 	UNICODE("a.", "a|.");
 	UNICODE("a.\xC3\xA9", "a.\xC3\xA9");
@@ -71,7 +72,8 @@ case_folding_and_compatibility(void)
 	UNICODE("\xEF\xBC\xA1\xEF\xBC\xA2\xEF\xBC\x93", "ab3");	/* fullwidth A B 3 */
 	UNICODE("\xEF\xAC\x81nd", "find");	/* ligature fi */
 	UNICODE("Stra\xC3\x9F" "e STRASSE", "strasse|strasse");
-	UNICODE("\xC4\xB0", "i\xCC\x87");	/* I with dot above */
+	/* Turkish: both pairs of I are one letter, whatever the case */
+	UNICODE("\xC4\xB0" "I\xC4\xB1i", "iiii");
 	UNICODE("\xCE\xA3\xCF\x83\xCF\x82", "\xCF\x83\xCF\x83\xCF\x83");	/* three sigmas */
 	UNICODE("\xC2\xBD", "1\xE2\x81\x84" "2");	/* one half */
 	UNICODE("a\xC2\xAD" "b", "ab"); /* soft hyphen */
@@ -103,6 +105,76 @@ unsegmented_scripts(void)
 	UNICODE("\xE3\x80\x82\xE4\xB8\xAD\xE3\x80\x82", "\xE3\x80\x82|\xE4\xB8\xAD|\xE3\x80\x82");
 }
 
+/* Texts as people write them, each with what goes wrong where nobody looks. */
+static void
+scripts_of_the_world(void)
+{
+	/* Japanese: a long vowel belongs to no script, but it is a character like the others */
+	UNICODE("ラーメン", "ラ|ー|メ|ン");
+	UNICODE("人々とゝ", "人|々|と|ゝ");
+	/* Korean, its syllables composed and decomposed */
+	UNICODE("한국어", "한|국|어");
+	UNICODE("\xE1\x84\x92\xE1\x85\xA1\xE1\x86\xAB\xE1\x84\x80\xE1\x85\xAE\xE1\x86\xA8", "한|국");
+	/* Thai and Lao: a vowel of two parts stays with its consonant */
+	UNICODE("น้ำดี", "น้ํา|ดี");
+	UNICODE("ນ້ຳ", "ນ້ໍາ");
+	/* Khmer and Burmese: consonants written below others */
+	UNICODE("ខ្មែរ", "ខ្មែ|រ");
+	UNICODE("မန္တလေး", "မ|န္တ|လေး");
+	/* Tibetan: the dot is a space */
+	UNICODE("བོད་སྐད།", "བོད|སྐད|།");
+	/* Ethiopic: so are the two dots */
+	UNICODE("ሰላም፡ለዓለም", "ሰላም|ለዓለም");
+	/* Hindi: vowel signs, conjuncts, digits */
+	UNICODE("नमस्ते दुनिया।१२३", "नमस्ते|दुनिया|।|123");
+	UNICODE("क्\xE2\x80\x8Dष", "क्ष"); /* with a joiner that nobody sees */
+	/* Arabic: vowel marks and stretching are for the eye, digits are digits */
+	UNICODE("كِتَابٌ كتـــاب ٣٤", "كتاب|كتاب|34");
+	UNICODE("می\xE2\x80\x8Cروم", "میروم");
+	/* Hebrew: points, and the acronym with either mark */
+	UNICODE("שָׁלוֹם", "שלום");
+	UNICODE("צה\"ל צה״ל", "צה\"ל|צה\"ל");
+	UNICODE("\"שלום\"", "\"|שלום|\"");
+	/* Vietnamese, composed and decomposed; Greek; Turkish; German */
+	UNICODE("Việt Vie\xCC\xA3\xCC\x82t", "việt|việt");
+	UNICODE("ΟΔΟΣ οδός", "οδοσ|οδόσ");
+	UNICODE("IŞIK ışık İstanbul", "işik|işik|istanbul");
+	UNICODE("Straße STRASSE Gruẞ", "strasse|strasse|gruss");
+	UNICODE("Привет, мир!", "привет|,|мир|!");
+}
+
+static void
+addresses(void)
+{
+	UNICODE("see http://www.Example.com/a/b2/news?id=7#top.", "see|<url>|example.com|a|news|.");
+	UNICODE("WWW.4U.co.uk!", "<url>|4u.co.uk|!");
+	UNICODE("(https://a-b.org/)", "(|<url>|a|b.org|)");
+	UNICODE("http://t.cn/x你好", "<url>|t.cn|x|你|好");
+	UNICODE("http:// www. https:/x", "http|:|//|www|.|https|:|/|x");
+	UNICODE("xhttp://a.b", "xhttp|:|//|a.b");
+	UNICODE("http://münchen.de", "<url>|münchen.de");
+	UNICODE("Mail John.Smith+x@Mail.Example.com.", "mail|<email>|mail.example.com|.");
+	UNICODE("a-b@c.de", "<email>|c.de");
+	UNICODE("a@b @b.com x@y.z1 a@.de", "a|@|b|@|b.com|x|@|y.z1|a|@|.|de");
+	UNICODE("me@home at 5 pm", "me|@|home|at|5|pm");
+	KERAS("http://a.b c@d.ef", "http|a|b|c|d|ef");
+	/* the pieces lie where they stand in the text */
+	{
+		static ClfTokenWalk walk;
+		const char *text = "x a@b.de";
+		ClfTokenSpan span;
+		ClfError	error;
+		bool		more;
+
+		clf_walk_start(&walk, CLF_TOKENIZER_UNICODE, text, strlen(text));
+		for (int i = 0; i < 2; i++)
+			CHECK(clf_walk_next(&walk, &span, &more, &error) == CLF_OK && more, "no token");
+		CHECK(span.start == 2 && span.end == 4, "<email> is at %zu-%zu", span.start, span.end);
+		CHECK(clf_walk_next(&walk, &span, &more, &error) == CLF_OK && more &&
+			  span.start == 4 && span.end == 8, "its host is at %zu-%zu", span.start, span.end);
+	}
+}
+
 static void
 emoji(void)
 {
@@ -116,6 +188,12 @@ emoji(void)
 	/* two flags are two tokens, a lone indicator is one */
 	UNICODE("\xF0\x9F\x87\xA9\xF0\x9F\x87\xAA\xF0\x9F\x87\xAB\xF0\x9F\x87\xB7\xF0\x9F\x87\xA9",
 			"\xF0\x9F\x87\xA9\xF0\x9F\x87\xAA|\xF0\x9F\x87\xAB\xF0\x9F\x87\xB7|\xF0\x9F\x87\xA9");
+	/* keycaps, one and two of them; the flags of England and Scotland */
+	UNICODE("1\xEF\xB8\x8F\xE2\x83\xA3" "2\xEF\xB8\x8F\xE2\x83\xA3#\xEF\xB8\x8F\xE2\x83\xA3",
+			"1\xE2\x83\xA3|2\xE2\x83\xA3|#\xE2\x83\xA3");
+#define FLAG(a, b, c) "\xF0\x9F\x8F\xB4\xF3\xA0\x81\xA7\xF3\xA0\x81\xA2\xF3\xA0\x81" a "\xF3\xA0\x81" b "\xF3\xA0\x81" c "\xF3\xA0\x81\xBF"
+	UNICODE(FLAG("\xA5", "\xAE", "\xA7") " " FLAG("\xB3", "\xA3", "\xB4"),
+			FLAG("\xA5", "\xAE", "\xA7") "|" FLAG("\xB3", "\xA3", "\xB4"));
 	/* a run of the same one is one token */
 	UNICODE("\xF0\x9F\x98\x80\xF0\x9F\x98\x80\xF0\x9F\x98\x82",
 			"\xF0\x9F\x98\x80\xF0\x9F\x98\x80|\xF0\x9F\x98\x82");
@@ -256,6 +334,83 @@ longest_pieces(void)
 	}
 }
 
+/*
+ * Texts that a recogniser without bounds would read again and again: it would
+ * take hours, not the blink that it may take.
+ */
+static void
+hostile_addresses(void)
+{
+	static const char *const parts[] = {
+		"http://", "www.", "a@", "a.", "a.1-", "a+", "http://a@", "1-", "0 ", "+1", "1.", "a@b.", "http://a.b/?"
+	};
+	size_t		size = 4 << 20;
+	char	   *text = malloc(size);
+
+	for (size_t p = 0; p < sizeof parts / sizeof parts[0]; p++)
+	{
+		size_t		width = strlen(parts[p]);
+		size_t		covered;
+
+		for (size_t i = 0; i + width <= size; i += width)
+			memcpy(text + i, parts[p], width);
+		CHECK(count_tokens(CLF_TOKENIZER_UNICODE, text, size / width * width, &covered) > 0,
+			  "many \"%s\" give no token", parts[p]);
+	}
+	free(text);
+}
+
+/* ---- numbers and addresses alone ---- */
+
+static void
+check_found(const char *what, const char *text, size_t end, size_t expected)
+{
+	CHECK(end == expected, "%s of \"%s\" ends at %zu, not %zu", what, text, end, expected);
+}
+
+static void
+recognised_numbers(void)
+{
+	static const struct
+	{
+		const char *text;
+		size_t		number;
+		size_t		card;
+		size_t		phone;
+	}			cases[] = {
+		{"4111 1111 1111 1111.", 4, 19, 0},
+		{"4111-1111-1111-1112", 4, 0, 0},	/* wrong check digit */
+		{"4111111111111111", 16, 16, 0},
+		{"378282246310005", 15, 15, 0},
+		{"41111111111111110", 17, 0, 0},
+		{"4111111111111111a", 16, 0, 0},
+		{"1,000.50 left", 8, 0, 0},
+		{"12.", 2, 0, 0},
+		{"08452810075 now", 11, 0, 11},
+		{"08452810075over", 11, 0, 0},
+		{"+44 (0)20 7946-0958", 0, 0, 19},
+		{"(020) 7946 0958.", 0, 0, 15},
+		{"555-0123-45", 3, 0, 11},
+		{"87121", 5, 0, 0},
+		{"1234567", 7, 0, 0},	/* nothing says that it is a phone's */
+		{"1234567890123456789", 19, 0, 0},
+		{"0", 1, 0, 0},
+		{"", 0, 0, 0},
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+	{
+		const char *text = cases[i].text;
+		size_t		length = strlen(text);
+
+		check_found("number", text, clf_find_number(text, length, 0), cases[i].number);
+		check_found("card", text, clf_find_card(text, length, 0), cases[i].card);
+		check_found("phone", text, clf_find_phone(text, length, 0), cases[i].phone);
+	}
+	check_found("card within a word", "x4111111111111111", clf_find_card("x4111111111111111", 17, 1), 1);
+	check_found("phone within a number", "+445550123", clf_find_phone("+445550123", 10, 1), 1);
+}
+
 /* ---- bytes that are no text ---- */
 
 static void
@@ -305,6 +460,7 @@ random_bytes(void)
 {
 	static const char *const parts[] = {
 		"a", "B", "1", ".", "'", ",", " ", "_", "\xC3\xA9", "\xCC\x81", "\xE4\xB8\xAD", "\xE2\x80\x8D",
+		"http://", "www.", "@", "-", "/", "?", "\xE1\x80\xB9", "\xE1\x84\x92", "\xE1\x85\xA1", "\xD7\xA9", "\"", "\xE2\x83\xA3",
 		"\xF0\x9F\x98\x80", "\xF0\x9F\x87\xA9", "\xEF\xB7\xBA", "\xF0\x9F\x8F\xBD", "\xE0\xB8\x81", "\xFF", "\n", "\xEF\xB8\x8F"
 	};
 	ClfRng		rng;
@@ -313,7 +469,7 @@ random_bytes(void)
 	for (int round = 0; round < 20000; round++)
 	{
 		static ClfTokenWalk walk;
-		char		text[256];
+		char		text[512];
 		size_t		length = 0;
 		size_t		end = 0;
 		ClfTokenSpan span;
@@ -323,7 +479,7 @@ random_bytes(void)
 
 		for (int i = 0; i < round % 40; i++)
 		{
-			const char *part = parts[clf_rng_below(&rng, round % 3 ? 17 : 20)];
+			const char *part = parts[clf_rng_below(&rng, round % 3 ? 29 : 32)];
 
 			length += (size_t) sprintf(text + length, "%s", part);
 		}
@@ -348,12 +504,16 @@ main(void)
 	RUN(case_folding_and_compatibility);
 	RUN(combining_marks);
 	RUN(unsegmented_scripts);
+	RUN(scripts_of_the_world);
+	RUN(addresses);
 	RUN(emoji);
 	RUN(ignorable_characters);
 	RUN(zero_bytes);
 	RUN(keras_semantics);
 	RUN(long_words_are_cut);
 	RUN(longest_pieces);
+	RUN(hostile_addresses);
+	RUN(recognised_numbers);
 	RUN(invalid_utf8);
 	RUN(random_bytes);
 	return UNIT_RESULT();

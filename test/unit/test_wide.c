@@ -120,6 +120,29 @@ unsegmented_triples(void)
 	end_grams();
 }
 
+/* Numbers that were never seen are like those that were. */
+static void
+shapes_of_numbers(void)
+{
+	static const char *const price[] = {"150.99", NULL};
+	static const char *const codes[] = {"87121", "20", "12-34", "2nd", "x", NULL};
+	static const char *const longest[] = {"08452810075", NULL};
+	uint64_t	seed = UINT64_C(0xC0AC29B7C97C50DD);
+
+	start_grams(false);
+	add_tokens(price);
+	CHECK(grams.count == 3 && times(0x59DFB570) == 1 && times(0x606901FB) == 1, "of a price");
+	clf_grams_start(&grams);
+	add_tokens(codes);
+	CHECK(grams.count == 5 + 4 + 2 && times(fold(clf_hash_bytes("00000", 5, seed))) == 1 &&
+		  times(fold(clf_hash_bytes("00000", 5, ~seed))) == 1, "of a code among others");
+	clf_grams_start(&grams);
+	add_tokens(longest);
+	CHECK(grams.count == 3 && times(fold(clf_hash_bytes("00000000000", 11, seed))) == 1 &&
+		  times(fold(clf_hash_bytes("00000", 5, ~seed))) == 1, "of a phone number");
+	end_grams();
+}
+
 static void
 characters_of_words(void)
 {
@@ -158,7 +181,7 @@ single_characters(void)
 {
 	static const char *const single[] = {
 		"\xE4\xB8\xAD", "\xE3\x81\x8B", "\xE3\x82\xAB", "\xED\x95\x9C", "\xE3\x84\x85", "\xE0\xB8\x81",
-		"\xE0\xBA\x81", "\xE1\x9E\x80", "\xE1\x80\x80", "\xF0\xA0\x80\x80"
+		"\xE0\xBA\x81", "ー", "བོད", "ᥐ", "ꀀ", "\xE1\x9E\x80", "\xE1\x80\x80", "\xF0\xA0\x80\x80"
 	};
 	static const char *const other[] = {
 		"", "a", "1", ".", "word", "\xC3\xA9", "\xD7\xA9", "\xD8\xB3", "\xE0\xA4\xB9", "\xF0\x9F\x98\x80", "\xD0\xB6"
@@ -619,6 +642,7 @@ main(void)
 	RUN(hashes_of_the_format);
 	RUN(words_and_pairs);
 	RUN(unsegmented_triples);
+	RUN(shapes_of_numbers);
 	RUN(characters_of_words);
 	RUN(single_characters);
 	RUN(halves_round_trip);

@@ -21,6 +21,7 @@
 #include "compat.h"
 #include "engine_glue.h"
 #include "guc.h"
+#include "helpers.h"
 #include "row_store.h"
 
 StaticAssertDecl(MODEL_DIGEST_SIZE == PG_SHA256_DIGEST_LENGTH,
@@ -34,6 +35,7 @@ struct EngineHost
 	ClfHost		clf;
 	MemoryContext context;
 	RowStore   *rows;
+	Helpers    *helpers;
 	ErrorData  *failure;		/* what a callback failed with, or NULL */
 };
 
@@ -201,7 +203,7 @@ monotonic_seconds(void *context)
 }
 
 EngineHost *
-EngineHostCreate(bool outlives_transaction)
+EngineHostCreate(int32 workers, bool outlives_transaction)
 {
 	Size		memory = GucKilobytes(textclf_training_memory);
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
@@ -212,6 +214,7 @@ EngineHostCreate(bool outlives_transaction)
 
 	host->context = context;
 	host->rows = RowStoreCreate(memory / ROW_SHARE, outlives_transaction);
+	host->helpers = HelpersCreate(workers, outlives_transaction);
 	host->clf.allocator = EngineAllocator(context);
 	host->clf.memory_limit = memory / ROW_SHARE * (ROW_SHARE - 1);
 	host->clf.store.append = append_row;
@@ -219,6 +222,7 @@ EngineHostCreate(bool outlives_transaction)
 	host->clf.store.context = host;
 	host->clf.sgemm = BlasSgemm();
 	host->clf.seconds = monotonic_seconds;
+	host->clf.team = HelpersTeam(host->helpers);
 	MemoryContextSwitchTo(old);
 	return host;
 }
@@ -236,8 +240,15 @@ EngineHostContext(EngineHost *host)
 }
 
 void
+EngineHostWait(EngineHost *host)
+{
+	HelpersWait(host->helpers);
+}
+
+void
 EngineHostFree(EngineHost *host)
 {
+	HelpersFree(host->helpers);
 	RowStoreFree(host->rows);	/* closes its file */
 	MemoryContextDelete(host->context);
 }

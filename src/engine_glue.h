@@ -34,15 +34,19 @@ extern void EngineCheck(ClfStatus status, const ClfError *error);
 /*
  * Make a host for one training.  All its memory lies in one context, a child
  * of CurrentMemoryContext; textclf.training_memory is divided between rows and
- * weights.  outlives_transaction: see RowStoreCreate.
+ * weights.  workers is the option of that name, see HelpersCreate;
+ * outlives_transaction: see RowStoreCreate.
  */
-extern EngineHost *EngineHostCreate(bool outlives_transaction);
+extern EngineHost *EngineHostCreate(int32 workers, bool outlives_transaction);
 extern const ClfHost *EngineHostClf(EngineHost *host);
 extern MemoryContext EngineHostContext(EngineHost *host);
 
 /* EngineCheck for calls on a trainer, in which callbacks may have failed. */
 extern void EngineHostCheck(EngineHost *host, ClfStatus status,
 							const ClfError *error);
+
+/* Wait for a helper, as progress.waiting asks for. */
+extern void EngineHostWait(EngineHost *host);
 
 /* Release the host with everything that was allocated through it. */
 extern void EngineHostFree(EngineHost *host);

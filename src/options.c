@@ -15,6 +15,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
+#include "helpers.h"
 #include "options.h"
 
 static const char *const deploy_names[] = {"always", "if_better", "never", NULL};
@@ -24,6 +25,11 @@ static const ClfOption database_options[] = {
 		"deploy", CLF_OPTION_ENUM, offsetof(TrainOptions, deploy),
 		DEPLOY_ALWAYS, DEPLOY_NEVER, DEPLOY_ALWAYS, deploy_names,
 		"whether the new version is deployed"
+	},
+	{
+		"workers", CLF_OPTION_INT, offsetof(TrainOptions, workers),
+		0, MAX_HELPERS, -1, NULL,
+		"processes that help to train; the model does not depend on it"
 	}
 };
 

@@ -24,6 +24,7 @@ typedef struct TrainOptions
 {
 	ClfConfig	config;			/* what the engine is asked for */
 	int32		deploy;			/* DeployPolicy */
+	int32		workers;		/* processes that help; -1: as suits the server */
 } TrainOptions;
 
 /*

@@ -115,7 +115,7 @@ TrainingBegin(const TrainRequest *request, bool outlives_transaction)
 	ClfError	error;
 
 	training->request = request;
-	training->host = EngineHostCreate(outlives_transaction);
+	training->host = EngineHostCreate(request->options.workers, outlives_transaction);
 	training->started = clock_seconds(training);
 	if (request->options.deploy == DEPLOY_IF_BETTER)
 		training->kept = KeptRowsCreate(outlives_transaction);
@@ -267,6 +267,8 @@ TrainingLearn(Training *training, TrainReporter reporter, void *context)
 		update_progress(training);
 		if (reporter != NULL)
 			reporter(context, &training->progress);
+		if (engine->waiting)
+			EngineHostWait(training->host);
 	}
 	EngineHostCheck(training->host,
 					clf_trainer_finish(training->trainer, &training->model,

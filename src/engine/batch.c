@@ -110,35 +110,45 @@ clf_plan_row(const ClfPlan *plan, size_t position)
 
 /* ---- shards ---- */
 
+#define LEAST_SHARD_ROWS 16		/* fewer make slow products */
+#define LEAST_SHARD_TOKENS 256
+#define MOST_SHARDS 8			/* unless the rows do not fit into so many */
+
 size_t
-clf_sharder_memory(size_t max_tokens, size_t max_rows, size_t vocabulary)
+clf_plan_shard_tokens(const ClfPlan *plan, const ClfDataset *data,
+					  size_t begin, size_t end, size_t max_tokens)
 {
-	/* all buffers are of 4-byte elements; tokens and rows were limited before */
-	return (max_tokens * 5 + max_rows * 3 + vocabulary) * sizeof(uint32_t);
+	size_t		tokens = 0;
+	size_t		shards = (end - begin) / LEAST_SHARD_ROWS;
+
+	for (size_t i = begin; i < end; i++)
+		tokens += clf_dataset_length(data, ORDER_ROW(plan->order[i]));
+	if (shards > tokens / LEAST_SHARD_TOKENS)
+		shards = tokens / LEAST_SHARD_TOKENS;
+	if (shards > MOST_SHARDS)
+		shards = MOST_SHARDS;
+	if (shards < tokens / max_tokens + 1)
+		shards = tokens / max_tokens + 1;
+	return tokens / shards + 1;
+}
+
+size_t
+clf_sharder_memory(size_t max_tokens, size_t vocabulary)
+{
+	return (max_tokens + vocabulary) * sizeof(uint32_t);
 }
 
 ClfStatus
 clf_sharder_init(ClfSharder *sharder, ClfMem *mem, size_t max_tokens,
 				 size_t max_rows, size_t vocabulary, ClfError *error)
 {
-	ClfShard   *shard = &sharder->shard;
-
 	memset(sharder, 0, sizeof *sharder);
 	sharder->mem = mem;
 	sharder->max_tokens = max_tokens;
 	sharder->max_rows = max_rows;
-	shard->active = clf_mem_alloc(mem, max_tokens, sizeof *shard->active);
-	shard->offset = clf_mem_alloc(mem, max_tokens + 1, sizeof *shard->offset);
-	shard->length = clf_mem_alloc(mem, max_rows, sizeof *shard->length);
-	shard->ids = clf_mem_alloc(mem, max_tokens, sizeof *shard->ids);
-	shard->slot = clf_mem_alloc(mem, max_tokens, sizeof *shard->slot);
-	shard->classes = clf_mem_alloc(mem, max_rows, sizeof *shard->classes);
-	shard->row_weight = clf_mem_alloc(mem, max_rows, sizeof *shard->row_weight);
 	sharder->sequences = clf_mem_alloc(mem, max_tokens, sizeof *sharder->sequences);
 	sharder->slot_of = clf_mem_alloc_zero(mem, vocabulary, sizeof *sharder->slot_of);
-	if (!shard->active || !shard->offset || !shard->length || !shard->ids ||
-		!shard->slot || !shard->classes || !shard->row_weight ||
-		!sharder->sequences || !sharder->slot_of)
+	if (!sharder->sequences || !sharder->slot_of)
 		return clf_fail_memory(error);
 	return CLF_OK;
 }
@@ -146,17 +156,8 @@ clf_sharder_init(ClfSharder *sharder, ClfMem *mem, size_t max_tokens,
 void
 clf_sharder_free(ClfSharder *sharder)
 {
-	ClfShard   *shard = &sharder->shard;
-
 	if (sharder->mem == NULL)
 		return;
-	clf_mem_free(sharder->mem, shard->active);
-	clf_mem_free(sharder->mem, shard->offset);
-	clf_mem_free(sharder->mem, shard->length);
-	clf_mem_free(sharder->mem, shard->ids);
-	clf_mem_free(sharder->mem, shard->slot);
-	clf_mem_free(sharder->mem, shard->classes);
-	clf_mem_free(sharder->mem, shard->row_weight);
 	clf_mem_free(sharder->mem, sharder->sequences);
 	clf_mem_free(sharder->mem, sharder->slot_of);
 	memset(sharder, 0, sizeof *sharder);
@@ -165,13 +166,13 @@ clf_sharder_free(ClfSharder *sharder)
 /* Read rows into sequences until the shard is full; moves *position past them. */
 static ClfStatus
 take_rows(ClfSharder *sharder, ClfDataset *data, const ClfPlan *plan,
-		  size_t *position, size_t end, const float *class_weight, ClfError *error)
+		  size_t *position, size_t end, size_t tokens, const float *class_weight,
+		  ClfShard *shard, ClfError *error)
 {
-	ClfShard   *shard = &sharder->shard;
-
 	shard->rows = 0;
 	shard->tokens = 0;
-	for (; *position < end && (size_t) shard->rows < sharder->max_rows; (*position)++)
+	for (; *position < end && (size_t) shard->rows < sharder->max_rows &&
+		 (size_t) shard->tokens < tokens; (*position)++)
 	{
 		uint32_t	row = ORDER_ROW(plan->order[*position]);
 		size_t		length = clf_dataset_length(data, row);
@@ -211,9 +212,8 @@ lay_out_steps(ClfShard *shard)
 
 /* The number of an id in the shard, a new one if it is new. */
 static uint32_t
-slot_of_id(ClfSharder *sharder, uint32_t id)
+slot_of_id(ClfSharder *sharder, ClfShard *shard, uint32_t id)
 {
-	ClfShard   *shard = &sharder->shard;
 	uint32_t   *slot = &sharder->slot_of[id];
 
 	if (*slot == 0)
@@ -231,9 +231,8 @@ slot_of_id(ClfSharder *sharder, uint32_t id)
  * unknown ones.
  */
 static void
-number_tokens(ClfSharder *sharder, double word_dropout, ClfRng *rng)
+number_tokens(ClfSharder *sharder, ClfShard *shard, double word_dropout, ClfRng *rng)
 {
-	ClfShard   *shard = &sharder->shard;
 	const uint32_t *sequence = sharder->sequences;
 
 	shard->unique = 0;
@@ -245,8 +244,8 @@ number_tokens(ClfSharder *sharder, double word_dropout, ClfRng *rng)
 
 			if (sharder->slot_of[id] == 0 && id >= CLF_FIRST_ID && rng != NULL &&
 				word_dropout > 0 && clf_rng_uniform(rng) < word_dropout)
-				sharder->slot_of[id] = slot_of_id(sharder, CLF_ID_OOV);
-			shard->slot[shard->offset[t] + row] = slot_of_id(sharder, id) - 1;
+				sharder->slot_of[id] = slot_of_id(sharder, shard, CLF_ID_OOV);
+			shard->slot[shard->offset[t] + row] = slot_of_id(sharder, shard, id) - 1;
 		}
 		sequence += shard->length[row];
 	}
@@ -257,14 +256,16 @@ number_tokens(ClfSharder *sharder, double word_dropout, ClfRng *rng)
 
 ClfStatus
 clf_sharder_fill(ClfSharder *sharder, ClfDataset *data, const ClfPlan *plan,
-				 size_t *position, size_t end, const float *class_weight,
-				 ClfRng *rng, ClfError *error)
+				 size_t *position, size_t end, size_t tokens,
+				 const float *class_weight, ClfRng *rng, ClfShard *shard,
+				 ClfError *error)
 {
-	ClfStatus	status = take_rows(sharder, data, plan, position, end, class_weight, error);
+	ClfStatus	status = take_rows(sharder, data, plan, position, end, tokens,
+								   class_weight, shard, error);
 
 	if (status != CLF_OK)
 		return status;
-	lay_out_steps(&sharder->shard);
-	number_tokens(sharder, data->config->word_dropout, rng);
+	lay_out_steps(shard);
+	number_tokens(sharder, shard, data->config->word_dropout, rng);
 	return CLF_OK;
 }

@@ -43,32 +43,41 @@ extern void clf_plan_batch(const ClfPlan *plan, size_t index,
 /* The row of the dataset at a position of the order. */
 extern size_t clf_plan_row(const ClfPlan *plan, size_t position);
 
-/* Makes shards; holds the buffers of one. */
+/*
+ * How many tokens each shard of these positions of the order should have: a
+ * batch is cut into shards of equal size, few enough to be large and many
+ * enough to be computed side by side.  This depends on the rows alone.
+ */
+extern size_t clf_plan_shard_tokens(const ClfPlan *plan, const ClfDataset *data,
+									size_t begin, size_t end, size_t max_tokens);
+
+/* Makes shards; holds what that takes. */
 typedef struct ClfSharder
 {
 	ClfMem	   *mem;
 	size_t		max_tokens;
 	size_t		max_rows;
-	ClfShard	shard;
 	uint32_t   *sequences;		/* [max_tokens] ids, row by row */
 	uint32_t   *slot_of;		/* [V] slot of an id in the shard + 1, or 0 */
 } ClfSharder;
 
-extern size_t clf_sharder_memory(size_t max_tokens, size_t max_rows, size_t vocabulary);
+extern size_t clf_sharder_memory(size_t max_tokens, size_t vocabulary);
 extern ClfStatus clf_sharder_init(ClfSharder *sharder, ClfMem *mem,
 								  size_t max_tokens, size_t max_rows,
 								  size_t vocabulary, ClfError *error);
 extern void clf_sharder_free(ClfSharder *sharder);
 
 /*
- * Fill sharder->shard with as many rows of the plan's order from *position on
- * as fit, at least one and none from end on, the end of a batch (rows are
+ * Fill a shard, whose arrays have room for max_tokens and max_rows, with rows
+ * of the plan's order from *position on until it has so many tokens or is
+ * full: at least one row, and none from end on, the end of a batch (rows are
  * sorted by length within a batch); moves *position past them.  class_weight
  * [C] gives the rows' weights; rng draws the word dropout, NULL means none.
  */
 extern ClfStatus clf_sharder_fill(ClfSharder *sharder, ClfDataset *data,
 								  const ClfPlan *plan, size_t *position,
-								  size_t end, const float *class_weight,
-								  ClfRng *rng, ClfError *error);
+								  size_t end, size_t tokens,
+								  const float *class_weight, ClfRng *rng,
+								  ClfShard *shard, ClfError *error);
 
 #endif							/* CLF_BATCH_H */

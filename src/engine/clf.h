@@ -83,6 +83,29 @@ typedef void (*ClfSgemm) (bool transpose_a, bool transpose_b,
 						  const float *a, int lda, const float *b, int ldb,
 						  float beta, float *c, int ldc);
 
+/*
+ * Other processes ("helpers") that compute for a training.  They share a block
+ * of memory with it and run clf_helper_step; the model is the same, bit for
+ * bit, whether there are any.  No callback may unwind the stack.
+ */
+typedef struct ClfTeamHost
+{
+	int			helpers;		/* at most; 0: none, and no callback is used */
+
+	/*
+	 * A block of zeros, aligned to 64 bytes, that so many helpers will be
+	 * given; NULL if that cannot be had, so that the training computes alone.
+	 * start is called when helpers may look at it, wake when there is work
+	 * for those that found none, unshare when the block is not needed any
+	 * more: helpers must have left it then, or see it unchanged.
+	 */
+	void	   *(*share) (void *context, size_t size, int helpers);
+	void		(*start) (void *context);
+	void		(*wake) (void *context);
+	void		(*unshare) (void *context);
+	void	   *context;
+} ClfTeamHost;
+
 typedef struct ClfHost
 {
 	ClfAllocator allocator;
@@ -91,6 +114,7 @@ typedef struct ClfHost
 	ClfSgemm	sgemm;			/* NULL: the engine's own, much slower */
 	double		(*seconds) (void *context); /* a monotonic clock */
 	void	   *clock_context;
+	ClfTeamHost team;
 } ClfHost;
 
 /* ---- configuration ---------------------------------------------------- */
@@ -508,6 +532,7 @@ typedef struct ClfProgress
 {
 	ClfPhase	phase;
 	bool		epoch_ended;	/* this step completed an epoch: see last_epoch */
+	bool		waiting;		/* a helper's work must be done before the next step */
 	int			epoch;			/* 1-based number of the epoch under way */
 	int			epochs;			/* planned */
 	int64_t		rows_done;		/* training rows of this epoch so far */
@@ -574,6 +599,30 @@ extern ClfStatus clf_trainer_finish(ClfTrainer *trainer, ClfModel **model,
 									ClfSummary *summary, ClfError *error);
 
 extern void clf_trainer_free(ClfTrainer *trainer);
+
+/*
+ * Life of a helper, in a process of its own: new, step until the training is
+ * over (the host knows), free.  Of host it needs allocator and sgemm, which
+ * must be the function that the trainer uses.  new allocates all that steps
+ * need.  A helper may leave only where a step was not CLF_HELPER_BUSY.
+ */
+typedef struct ClfHelper ClfHelper;
+
+typedef enum ClfHelperState
+{
+	CLF_HELPER_IDLE,			/* there was nothing to do */
+	CLF_HELPER_BUSY,			/* in the midst of what the trainer may wait for */
+	CLF_HELPER_FREE,			/* a piece of work is done */
+	CLF_HELPER_AWAITED			/* the same, and the trainer is to be woken */
+} ClfHelperState;
+
+extern ClfStatus clf_helper_new(const ClfHost *host, void *block, size_t size,
+								ClfHelper **helper, ClfError *error);
+
+/* Do one item of work, of some milliseconds. */
+extern ClfHelperState clf_helper_step(ClfHelper *helper);
+
+extern void clf_helper_free(ClfHelper *helper);
 
 /* ---- the machine ------------------------------------------------------ */
 

@@ -17,7 +17,7 @@
 /* Streams of random numbers. */
 #define STREAM_WEIGHTS 0
 #define STREAM_ORDER 1
-#define STREAM_DROPOUT 2
+#define STREAM_DROPOUT 2		/* and the numbers that follow: one for every shard */
 
 /* ---- the network: memory and initial weights ---- */
 
@@ -36,7 +36,7 @@ shard_limits(const ClfTrainer *trainer, size_t *tokens, size_t *rows)
 
 /* What the training will take on top of what it holds; SIZE_MAX if too much. */
 static size_t
-estimate(const ClfTrainer *trainer)
+estimate(const ClfTrainer *trainer, int helpers)
 {
 	size_t		tokens;
 	size_t		rows;
@@ -50,19 +50,32 @@ estimate(const ClfTrainer *trainer)
 	shard_limits(trainer, &tokens, &rows);
 	if (distinct > clf_trainer_vocabulary(trainer))
 		distinct = clf_trainer_vocabulary(trainer);
-	/* weights, evaluated, best and the finished model; the dense gradient */
-	if (!clf_size_mul(trainer->table.floats, 5 * sizeof(float), &blocks) ||
+	/* best and the finished model; the dense gradient */
+	if (!clf_size_mul(trainer->table.floats, 3 * sizeof(float), &blocks) ||
 		!clf_packed_size(&trainer->config, (size_t) clf_trainer_classes(trainer), false, &packed) ||
 		!clf_size_add(blocks, packed, &blocks) ||
 		!clf_size_mul(distinct, 2 * E * sizeof(float), &sums) ||
 		!clf_size_add(blocks, sums, &total) ||
 		!clf_size_add(total, clf_optimizer_memory(&trainer->config, &trainer->table), &total) ||
-		!clf_size_add(total, clf_network_memory(&trainer->config, &trainer->table,
-												tokens, rows, true), &total) ||
-		!clf_size_add(total, clf_sharder_memory(tokens, rows, clf_trainer_vocabulary(trainer)), &total) ||
+		!clf_size_add(total, clf_team_memory(&trainer->config, &trainer->table,
+											 tokens, rows, helpers), &total) ||
+		!clf_size_add(total, clf_sharder_memory(tokens, clf_trainer_vocabulary(trainer)), &total) ||
 		!clf_size_add(total, trainer->data.count * (sizeof(uint64_t) + sizeof(uint32_t)), &total))
 		return SIZE_MAX;
 	return total;
+}
+
+/* How many helpers there is memory for. */
+static int
+affordable_helpers(const ClfTrainer *trainer)
+{
+	int			helpers = trainer->host.team.helpers;
+	ClfError	unused;
+
+	while (helpers > 0 &&
+		   clf_trainer_check_budget(trainer, estimate(trainer, helpers), &unused) != CLF_OK)
+		helpers--;
+	return helpers;
 }
 
 static ClfStatus
@@ -76,23 +89,20 @@ allocate(ClfTrainer *trainer, ClfError *error)
 
 	status = clf_tensor_table(&trainer->config, clf_trainer_vocabulary(trainer), C, &trainer->table, error);
 	if (status == CLF_OK)
-		status = clf_trainer_check_budget(trainer, estimate(trainer), error);
+		status = clf_trainer_check_budget(trainer, estimate(trainer, 0), error);
 	if (status != CLF_OK)
 		return status;
 
-	trainer->weights = clf_mem_alloc_zero(mem, trainer->table.floats, sizeof(float));
-	trainer->evaluated = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->best = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->dense_gradient = clf_mem_alloc_zero(mem, clf_dense_floats(&trainer->table), sizeof(float));
 	trainer->row_sum.place = clf_mem_alloc_zero(mem, clf_trainer_vocabulary(trainer), sizeof(uint32_t));
-	if (!trainer->weights || !trainer->evaluated || !trainer->best ||
-		!trainer->dense_gradient || !trainer->row_sum.place)
+	if (!trainer->best || !trainer->dense_gradient || !trainer->row_sum.place)
 		return clf_fail_memory(error);
 
 	shard_limits(trainer, &tokens, &rows);
-	if ((status = clf_network_init(&trainer->network, mem, &trainer->config, &trainer->table,
-								   trainer->kernels, trainer->host.sgemm, tokens, rows,
-								   true, error)) != CLF_OK ||
+	if ((status = clf_team_init(&trainer->team, mem, &trainer->host, &trainer->config,
+								&trainer->table, tokens, rows, affordable_helpers(trainer),
+								error)) != CLF_OK ||
 		(status = clf_optimizer_init(&trainer->optimizer, mem, &trainer->config, &trainer->table,
 									 trainer->kernels, error)) != CLF_OK ||
 		(status = clf_sharder_init(&trainer->sharder, mem, tokens, rows,
@@ -105,7 +115,6 @@ allocate(ClfTrainer *trainer, ClfError *error)
 
 	clf_rng_seed(&trainer->weights_rng, (uint64_t) trainer->config.seed, STREAM_WEIGHTS);
 	clf_rng_seed(&trainer->order_rng, (uint64_t) trainer->config.seed, STREAM_ORDER);
-	clf_rng_seed(&trainer->dropout_rng, (uint64_t) trainer->config.seed, STREAM_DROPOUT);
 	trainer->stage = STAGE_INITIALISE;
 	return CLF_OK;
 }
@@ -116,7 +125,8 @@ initialise(ClfTrainer *trainer)
 {
 	const ClfTensor *tensor = &trainer->table.tensors[trainer->tensor];
 
-	clf_tensor_init_row(tensor, trainer->tensor_row, trainer->weights + tensor->offset,
+	clf_tensor_init_row(tensor, trainer->tensor_row,
+						clf_team_weights(&trainer->team) + tensor->offset,
 						&trainer->weights_rng);
 	if (++trainer->tensor_row < tensor->rows)
 		return;
@@ -128,13 +138,11 @@ initialise(ClfTrainer *trainer)
 void
 clf_course_deep_free(ClfTrainer *trainer)
 {
-	clf_network_free(&trainer->network);
+	clf_team_free(&trainer->team);
 	clf_optimizer_free(&trainer->optimizer);
 	clf_sharder_free(&trainer->sharder);
 	clf_plan_free(&trainer->training);
 	clf_plan_free(&trainer->validating);
-	clf_mem_free(&trainer->mem, trainer->weights);
-	clf_mem_free(&trainer->mem, trainer->evaluated);
 	clf_mem_free(&trainer->mem, trainer->best);
 	clf_mem_free(&trainer->mem, trainer->dense_gradient);
 	clf_mem_free(&trainer->mem, trainer->row_sum.place);
@@ -145,11 +153,11 @@ clf_course_deep_free(ClfTrainer *trainer)
 /* ---- an epoch of updates ---- */
 
 static void
-add_figures(ClfFigures *figures, const ClfNetwork *network)
+add_figures(ClfFigures *figures, const ClfSlot *slot)
 {
-	figures->loss += network->loss;
-	figures->correct += network->correct;
-	figures->rows += network->shard->rows;
+	figures->loss += slot->loss;
+	figures->correct += slot->correct;
+	figures->rows += slot->rows;
 }
 
 static void
@@ -167,63 +175,118 @@ start_batch(ClfTrainer *trainer, size_t batch)
 	trainer->batch = batch;
 	clf_plan_batch(&trainer->training, batch, &trainer->batch_begin, &trainer->batch_end);
 	trainer->position = trainer->batch_begin;
-	memset(trainer->dense_gradient, 0, clf_dense_floats(&trainer->table) * sizeof(float));
+	trainer->shard_tokens = clf_plan_shard_tokens(&trainer->training, &trainer->data,
+												  trainer->batch_begin, trainer->batch_end,
+												  trainer->team.member.block->max_tokens);
+	trainer->filled = 0;
 	trainer->stage = STAGE_SHARD;
 }
 
+/* Fill the next slot of the round with rows of a plan. */
+static ClfStatus
+fill_slot(ClfTrainer *trainer, const ClfPlan *plan, size_t end, size_t tokens,
+		  const float *class_weight, ClfRng *rng, ClfError *error)
+{
+	ClfTeam    *team = &trainer->team;
+	ClfShard	shard = clf_team_shard(team, trainer->filled);
+	ClfStatus	status;
+
+	if (trainer->filled == 0)
+		trainer->round_begin = trainer->position;
+	status = clf_sharder_fill(&trainer->sharder, &trainer->data, plan, &trainer->position,
+							  end, tokens, class_weight, rng, &shard, error);
+	if (status == CLF_OK)
+		clf_team_keep(team, trainer->filled++, &shard);
+	return status;
+}
+
+/* Prepare a shard of the batch; when all slots or rows are used, compute them. */
 static ClfStatus
 start_shard(ClfTrainer *trainer, ClfError *error)
 {
-	ClfStatus	status = clf_sharder_fill(&trainer->sharder, &trainer->data, &trainer->training,
-										  &trainer->position, trainer->batch_end,
-										  trainer->class_weight, &trainer->dropout_rng, error);
+	ClfTeam    *team = &trainer->team;
+	ClfRng	   *rng = &clf_team_slot(team, trainer->filled)->rng;
+	ClfStatus	status;
 
-	if (status != CLF_OK)
-		return status;
-	trainer->shard_gradient.dense = trainer->dense_gradient;
-	clf_network_start(&trainer->network, trainer->weights, &trainer->sharder.shard,
-					  &trainer->shard_gradient,
-					  1.0f / (float) (trainer->batch_end - trainer->batch_begin),
-					  &trainer->dropout_rng);
-	trainer->stage = STAGE_PASS;
-	return CLF_OK;
+	clf_rng_seed(rng, (uint64_t) trainer->config.seed, STREAM_DROPOUT + trainer->shards++);
+	status = fill_slot(trainer, &trainer->training, trainer->batch_end, trainer->shard_tokens,
+					   trainer->class_weight, rng, error);
+	if (status == CLF_OK &&
+		(trainer->filled == team->slots || trainer->position == trainer->batch_end))
+	{
+		clf_team_start(team, trainer->filled, true,
+					   1.0f / (float) (trainer->batch_end - trainer->batch_begin));
+		trainer->collected = 0;
+		trainer->stage = STAGE_PASS;
+	}
+	return status;
+}
+
+/*
+ * Do an item of the round under way, or wait for those who do the last ones.
+ * True when the next slot, in their order, can be collected.
+ */
+static bool
+compute(ClfTrainer *trainer)
+{
+	ClfTeam    *team = &trainer->team;
+
+	if (clf_team_done(team, trainer->collected))
+		return true;
+	if (!clf_team_advance(team))
+		trainer->waiting = clf_team_wait(team, trainer->collected);
+	return false;
 }
 
 /* Add the embedding gradients of a shard to those of the batch. */
 static ClfStatus
-sum_rows(ClfTrainer *trainer, ClfError *error)
+sum_rows(ClfTrainer *trainer, size_t index, ClfError *error)
 {
 	ClfRowSum  *sum = &trainer->row_sum;
-	const ClfGradient *shard = &trainer->shard_gradient;
+	ClfShard	shard = clf_team_shard(&trainer->team, index);
+	const float *values = clf_team_values(&trainer->team, index);
 	size_t		E = (size_t) trainer->config.embedding_dim;
 
 	if (!clf_mem_grow(&trainer->mem, (void **) &sum->rows, &sum->rows_capacity,
-					  (size_t) sum->count + shard->nrows, sizeof *sum->rows) ||
+					  (size_t) sum->count + (size_t) shard.unique, sizeof *sum->rows) ||
 		!clf_mem_grow(&trainer->mem, (void **) &sum->values, &sum->values_capacity,
-					  ((size_t) sum->count + shard->nrows) * E, sizeof *sum->values))
+					  ((size_t) sum->count + (size_t) shard.unique) * E, sizeof *sum->values))
 		return clf_fail_memory(error);
-	for (uint32_t i = 0; i < shard->nrows; i++)
+	for (int i = 0; i < shard.unique; i++)
 	{
-		uint32_t   *place = &sum->place[shard->rows[i]];
+		uint32_t   *place = &sum->place[shard.ids[i]];
 
 		if (*place == 0)
 		{
-			sum->rows[sum->count++] = shard->rows[i];
+			sum->rows[sum->count++] = shard.ids[i];
 			*place = sum->count;
-			memset(sum->values + (*place - 1) * E, 0, E * sizeof(float));
+			memcpy(sum->values + (*place - 1) * E, values + i * E, E * sizeof(float));
 		}
-		trainer->kernels->axpy(E, 1.0f, shard->values + i * E, sum->values + (*place - 1) * E);
+		else
+			trainer->kernels->axpy(E, 1.0f, values + i * E, sum->values + (*place - 1) * E);
 	}
 	return CLF_OK;
 }
 
+/* Add the gradients of a shard to those of the batch. */
 static ClfStatus
-finish_shard(ClfTrainer *trainer, ClfError *error)
+collect(ClfTrainer *trainer, ClfError *error)
 {
-	ClfStatus	status = sum_rows(trainer, error);
+	size_t		index = trainer->collected++;
+	const float *dense = clf_team_dense(&trainer->team, index);
+	size_t		count = clf_dense_floats(&trainer->table);
+	ClfStatus	status = sum_rows(trainer, index, error);
 
-	add_figures(&trainer->figures, &trainer->network);
-	trainer->stage = trainer->position < trainer->batch_end ? STAGE_SHARD : STAGE_UPDATE;
+	if (index == 0 && trainer->round_begin == trainer->batch_begin)
+		memcpy(trainer->dense_gradient, dense, count * sizeof(float));
+	else
+		trainer->kernels->axpy(count, 1.0f, dense, trainer->dense_gradient);
+	add_figures(&trainer->figures, clf_team_slot(&trainer->team, index));
+	if (trainer->collected == trainer->filled)
+	{
+		trainer->filled = 0;
+		trainer->stage = trainer->position < trainer->batch_end ? STAGE_SHARD : STAGE_UPDATE;
+	}
 	return status;
 }
 
@@ -246,7 +309,7 @@ update(ClfTrainer *trainer, ClfError *error)
 	if (!isfinite(clf_gradient_clip(&trainer->optimizer, &gradient, trainer->config.clip_norm)) ||
 		!isfinite(trainer->figures.loss))
 		return clf_trainer_diverged(trainer, error);
-	clf_optimizer_step(&trainer->optimizer, trainer->weights, &gradient,
+	clf_optimizer_step(&trainer->optimizer, clf_team_weights(&trainer->team), &gradient,
 					   clf_learning_rate(&trainer->config, trainer->optimizer.step, total));
 	for (uint32_t i = 0; i < sum->count; i++)
 		sum->place[sum->rows[i]] = 0;
@@ -291,52 +354,62 @@ start_validation(ClfTrainer *trainer, ClfError *error)
 	epoch->val_loss = NAN;
 	epoch->val_accuracy = NAN;
 
-	clf_optimizer_evaluated(&trainer->optimizer, trainer->weights, trainer->evaluated);
+	clf_optimizer_evaluated(&trainer->optimizer, clf_team_weights(&trainer->team),
+							clf_team_evaluated(&trainer->team));
 	validate(trainer, STAGE_JUDGE);
 	return CLF_OK;
 }
 
+/* Prepare a shard of validation rows; when all slots or rows are used, score them. */
 static ClfStatus
 start_validation_shard(ClfTrainer *trainer, ClfError *error)
 {
+	ClfTeam    *team = &trainer->team;
 	ClfPlan    *plan = &trainer->validating;
 	size_t		begin;
 	size_t		end;
 	ClfStatus	status;
 
 	clf_plan_batch(plan, trainer->position / plan->batch_size, &begin, &end);
-	status = clf_sharder_fill(&trainer->sharder, &trainer->data, plan, &trainer->position,
-							  end, trainer->even_weight, NULL, error);
-	if (status != CLF_OK)
-		return status;
-	clf_network_start(&trainer->network, trainer->evaluated, &trainer->sharder.shard,
-					  NULL, 0.0f, NULL);
-	trainer->shard_begin = trainer->position - (size_t) trainer->sharder.shard.rows;
-	trainer->stage = STAGE_VALIDATION_PASS;
-	return CLF_OK;
+	status = fill_slot(trainer, plan, end, SIZE_MAX, trainer->even_weight, NULL, error);
+	if (status == CLF_OK && (trainer->filled == team->slots ||
+							 trainer->position == clf_trainer_validation_rows(trainer)))
+	{
+		clf_team_start(team, trainer->filled, false, 0.0f);
+		trainer->collected = 0;
+		trainer->stage = STAGE_VALIDATION_PASS;
+	}
+	return status;
 }
 
-/* Keep the network's scores of a row of the shard for the fusion. */
+/* Keep the network's scores of a row, given by its place in the plan, for the fusion. */
 static void
-keep_scores(ClfTrainer *trainer, int row)
+keep_scores(ClfTrainer *trainer, size_t position, const float *logits)
 {
 	size_t		C = (size_t) clf_trainer_classes(trainer);
-	size_t		place = clf_plan_row(&trainer->validating, trainer->shard_begin + (size_t) row) -
-		trainer->data.training_rows;
+	size_t		place = clf_plan_row(&trainer->validating, position) - trainer->data.training_rows;
 
 	if (place < trainer->scored)
-		memcpy(trainer->deep_scores + place * C, trainer->network.d_logits + (size_t) row * C,
-			   C * sizeof(float));
+		memcpy(trainer->deep_scores + place * C, logits, C * sizeof(float));
 }
 
 static void
-finish_validation_shard(ClfTrainer *trainer)
+collect_scores(ClfTrainer *trainer)
 {
-	for (int row = 0; row < trainer->sharder.shard.rows; row++)
-		keep_scores(trainer, row);
-	add_figures(&trainer->figures, &trainer->network);
-	trainer->stage = trainer->position < clf_trainer_validation_rows(trainer) ?
-		STAGE_VALIDATION_SHARD : trainer->after_validation;
+	size_t		C = (size_t) clf_trainer_classes(trainer);
+	size_t		index = trainer->collected++;
+	const ClfSlot *slot = clf_team_slot(&trainer->team, index);
+	const float *logits = clf_team_logits(&trainer->team, index);
+
+	for (int row = 0; row < slot->rows; row++)
+		keep_scores(trainer, trainer->round_begin++, logits + (size_t) row * C);
+	add_figures(&trainer->figures, slot);
+	if (trainer->collected == trainer->filled)
+	{
+		trainer->filled = 0;
+		trainer->stage = trainer->position < clf_trainer_validation_rows(trainer) ?
+			STAGE_VALIDATION_SHARD : trainer->after_validation;
+	}
 }
 
 /* The scores of the last validation become those of the model. */
@@ -355,7 +428,7 @@ swap_scores(ClfTrainer *trainer)
 static void
 start_rounding(ClfTrainer *trainer)
 {
-	memcpy(trainer->evaluated, trainer->best, trainer->table.floats * sizeof(float));
+	memcpy(clf_team_evaluated(&trainer->team), trainer->best, trainer->table.floats * sizeof(float));
 	trainer->tensor = 0;
 	trainer->tensor_row = 0;
 	trainer->stage = trainer->config.storage == CLF_STORAGE_FLOAT32 ? STAGE_FUSE : STAGE_ROUND;
@@ -378,7 +451,7 @@ round_row(ClfTrainer *trainer)
 {
 	const ClfTensor *tensor = &trainer->table.tensors[trainer->tensor];
 
-	clf_storage_round_row(&trainer->config, tensor, trainer->evaluated + tensor->offset +
+	clf_storage_round_row(&trainer->config, tensor, clf_team_evaluated(&trainer->team) + tensor->offset +
 						  trainer->tensor_row * tensor->columns);
 	if (++trainer->tensor_row < tensor->rows)
 		return;
@@ -400,7 +473,7 @@ judge_rounded(ClfTrainer *trainer)
 		start_rounding(trainer);
 		return;
 	}
-	memcpy(trainer->best, trainer->evaluated, trainer->table.floats * sizeof(float));
+	memcpy(trainer->best, clf_team_evaluated(&trainer->team), trainer->table.floats * sizeof(float));
 	swap_scores(trainer);
 	trainer->stage = STAGE_FUSE;
 }
@@ -435,7 +508,7 @@ end_epoch(ClfTrainer *trainer, ClfError *error)
 	{
 		trainer->best_epoch = trainer->epochs;
 		trainer->best_loss = epoch->val_loss;
-		memcpy(trainer->best, trainer->evaluated, trainer->table.floats * sizeof(float));
+		memcpy(trainer->best, clf_team_evaluated(&trainer->team), trainer->table.floats * sizeof(float));
 		swap_scores(trainer);
 	}
 	if (trainer->epochs == trainer->config.epochs || trainer->out_of_time ||
@@ -451,8 +524,6 @@ end_epoch(ClfTrainer *trainer, ClfError *error)
 ClfStatus
 clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 {
-	ClfStatus	status = CLF_OK;
-
 	switch (trainer->stage)
 	{
 		case STAGE_ALLOCATE:
@@ -470,9 +541,7 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_SHARD:
 			return start_shard(trainer, error);
 		case STAGE_PASS:
-			if (clf_network_advance(&trainer->network))
-				status = finish_shard(trainer, error);
-			return status;
+			return compute(trainer) ? collect(trainer, error) : CLF_OK;
 		case STAGE_UPDATE:
 			return update(trainer, error);
 		case STAGE_VALIDATE:
@@ -484,8 +553,8 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_VALIDATION_SHARD:
 			return start_validation_shard(trainer, error);
 		case STAGE_VALIDATION_PASS:
-			if (clf_network_advance(&trainer->network))
-				finish_validation_shard(trainer);
+			if (compute(trainer))
+				collect_scores(trainer);
 			return CLF_OK;
 		case STAGE_JUDGE:
 			return end_epoch(trainer, error);

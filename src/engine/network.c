@@ -208,11 +208,12 @@ direction_columns(const ClfNetwork *network, float *outputs)
 	return outputs + (size_t) network->direction * (size_t) network->config->units;
 }
 
-/* sum += the rows of x [n, width] */
+/* sum = the sum of the rows of x [n, width] */
 static void
-add_rows(const ClfNetwork *network, size_t n, size_t width, const float *x,
+sum_rows(const ClfNetwork *network, size_t n, size_t width, const float *x,
 		 float *sum)
 {
+	memset(sum, 0, width * sizeof(float));
 	for (size_t row = 0; row < n; row++)
 		network->kernels->axpy(width, 1.0f, x + row * width, sum);
 }
@@ -447,8 +448,8 @@ classify_backward(ClfNetwork *network)
 	if (wants_weights(network))
 	{
 		network->sgemm(true, false, D, C, R, network->features, D, d_logits, C,
-					   1.0f, gradient_of(network, table->dense_kernel), C);
-		add_rows(network, R, C, d_logits, gradient_of(network, table->dense_bias));
+					   0.0f, gradient_of(network, table->dense_kernel), C);
+		sum_rows(network, R, C, d_logits, gradient_of(network, table->dense_bias));
 	}
 	network->sgemm(false, true, R, D, C, d_logits, C,
 				   weights_of(network, table->dense_kernel), C,
@@ -537,8 +538,8 @@ backward_weights(ClfNetwork *network)
 	{
 		shift_outputs(network);
 		network->sgemm(true, false, H, 4 * H, shard->tokens, network->h_previous, H,
-					   d_gates, 4 * H, 1.0f, gradient_of(network, tensors->recurrent), 4 * H);
-		add_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
+					   d_gates, 4 * H, 0.0f, gradient_of(network, tensors->recurrent), 4 * H);
+		sum_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
 	}
 
 	if (network->layer > 0)
@@ -546,7 +547,7 @@ backward_weights(ClfNetwork *network)
 		if (wants_weights(network))
 			network->sgemm(true, false, input, 4 * H, shard->tokens,
 						   network->outputs[network->layer - 1], input, d_gates, 4 * H,
-						   1.0f, gradient_of(network, tensors->kernel), 4 * H);
+						   0.0f, gradient_of(network, tensors->kernel), 4 * H);
 		network->sgemm(false, true, shard->tokens, input, 4 * H, d_gates, 4 * H,
 					   kernel, 4 * H, first, d_inputs, input);
 		return;
@@ -559,7 +560,7 @@ backward_weights(ClfNetwork *network)
 	if (wants_weights(network))
 		network->sgemm(true, false, input, 4 * H, shard->unique, network->embedded, input,
 					   network->projected, 4 * H,
-					   1.0f, gradient_of(network, tensors->kernel), 4 * H);
+					   0.0f, gradient_of(network, tensors->kernel), 4 * H);
 	network->sgemm(false, true, shard->unique, input, 4 * H, network->projected, 4 * H,
 				   kernel, 4 * H, first, d_inputs, input);
 }

@@ -122,9 +122,9 @@ extern void clf_network_free(ClfNetwork *network);
 
 /*
  * Begin a pass over a shard with the weights of a block.  With a gradient, the
- * pass goes back as well: dense tensors are added to gradient->dense, and
- * gradient->rows and values are set to the shard's distinct tokens and their
- * embedding gradients [U,E], which then point into the network.
+ * pass goes back as well: gradient->dense is filled, and gradient->rows and
+ * values are set to the shard's distinct tokens and their embedding gradients
+ * [U,E], which then point into the network.
  * scale multiplies the loss in the gradient; rng (or NULL) draws the dropout.
  */
 extern void clf_network_start(ClfNetwork *network, const float *weights,

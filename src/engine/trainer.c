@@ -191,6 +191,7 @@ advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_WIDE_REFIT:
 			return clf_course_wide_advance(trainer, error);
 		case STAGE_FUSE:
+			clf_team_free(&trainer->team);
 			return clf_judge(trainer, error);
 		case STAGE_DONE:
 			return CLF_OK;
@@ -229,6 +230,7 @@ report(const ClfTrainer *trainer, ClfProgress *progress)
 	progress->loss = rows > 0 ? trainer->figures.loss / rows : NAN;
 	progress->accuracy = rows > 0 ? (double) trainer->figures.correct / rows : NAN;
 	progress->epoch_ended = trainer->epoch_ended;
+	progress->waiting = trainer->waiting;
 	if (trainer->epochs > 0)
 		progress->last_epoch = trainer->history[trainer->epochs - 1];
 }
@@ -241,10 +243,11 @@ clf_trainer_step(ClfTrainer *trainer, ClfProgress *progress, ClfError *error)
 	ClfStatus	status;
 
 	trainer->epoch_ended = false;
+	trainer->waiting = false;
 	do
 		status = advance(trainer, error);
 	while (status == CLF_OK && trainer->stage != STAGE_DONE && !trainer->epoch_ended &&
-		   clf_trainer_now(trainer) - start < STEP_SECONDS);
+		   !trainer->waiting && clf_trainer_now(trainer) - start < STEP_SECONDS);
 	clf_fpu_leave(fpu);
 	if (status == CLF_OK)
 		report(trainer, progress);

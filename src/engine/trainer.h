@@ -16,6 +16,7 @@
 #include "network.h"
 #include "optim.h"
 #include "tally.h"
+#include "team.h"
 #include "widefit.h"
 
 typedef enum ClfTrainerStage
@@ -29,8 +30,8 @@ typedef enum ClfTrainerStage
 	STAGE_INITIALISE,			/* weights, row by row */
 	STAGE_EPOCH,
 	STAGE_PLAN,
-	STAGE_SHARD,
-	STAGE_PASS,
+	STAGE_SHARD,				/* a shard is prepared for the team */
+	STAGE_PASS,					/* a round of shards is computed and collected */
 	STAGE_UPDATE,
 	STAGE_VALIDATE,
 	STAGE_VALIDATION_PLAN,
@@ -90,19 +91,15 @@ struct ClfTrainer
 
 	/* from STAGE_ALLOCATE on */
 	ClfTensorTable table;
-	float	   *weights;		/* being trained; a block, as the next two */
-	float	   *evaluated;		/* what validation looks at */
-	float	   *best;			/* those of the best epoch */
+	ClfTeam		team;			/* holds the weights */
+	float	   *best;			/* those of the best epoch, a block */
 	float	   *dense_gradient;
 	ClfRowSum	row_sum;
-	ClfNetwork	network;
 	ClfOptimizer optimizer;
 	ClfSharder	sharder;
 	ClfPlan		training;
 	ClfPlan		validating;
-	ClfGradient shard_gradient;
 	ClfRng		order_rng;
-	ClfRng		dropout_rng;
 	ClfRng		weights_rng;
 
 	/* where it is */
@@ -110,11 +107,16 @@ struct ClfTrainer
 	size_t		tensor_row;
 	size_t		batch;
 	size_t		position;		/* rows of the plan's order used up */
-	size_t		shard_begin;	/* of the validation's order */
 	ClfTrainerStage after_validation;	/* STAGE_JUDGE or STAGE_JUDGE_ROUNDED */
 	bool		storage_open;	/* option storage: the smallest that does */
 	size_t		batch_begin;
 	size_t		batch_end;
+	size_t		shard_tokens;	/* of the batch's shards */
+	uint64_t	shards;			/* of the training, up to now */
+	size_t		filled;			/* slots of the round ... */
+	size_t		collected;		/* ... and those added to the sums */
+	size_t		round_begin;	/* position of the first row in the round */
+	bool		waiting;		/* for a helper */
 	ClfFigures	figures;
 	double		epoch_start;	/* clock */
 	double		training_start;

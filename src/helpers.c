@@ -1,0 +1,363 @@
+/*
+ * helpers.c
+ *	  The processes that compute for a training.
+ *
+ * A helper is a dynamic background worker.  It has no transaction and no
+ * snapshot: it computes on a segment of dynamic shared memory, and nothing
+ * else.  The segment belongs to the training's resource owner, so that it goes
+ * with the training however that ends; its last act is to tell the helpers,
+ * who leave it at once.  This file must never know what is computed.
+ */
+#include "postgres.h"
+
+#include <unistd.h>
+
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "port/atomics.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/dsm.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/proc.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#include "blas.h"
+#include "engine_glue.h"
+#include "guc.h"
+#include "helpers.h"
+
+#define WAIT_MS			100		/* the longest sleep of a training */
+#define IDLE_MS			10000	/* and of a helper */
+
+/* What a helper has come to; changed by itself alone. */
+typedef enum HelperStage
+{
+	HELPER_ABSENT,				/* not there yet */
+	HELPER_WORKING,
+	HELPER_LEFT					/* and has left nothing undone */
+} HelperStage;
+
+/* The start of the segment; what the engine shares follows it. */
+typedef struct HelperControl
+{
+	Oid			database;
+	Oid			role;
+	pid_t		leader_pid;
+	PGPROC	   *leader;
+	pg_atomic_uint32 stopped;	/* the training is over */
+	Size		size;			/* of what the engine shares */
+	char		blas_library[MAXPGPATH];
+	char		core_type[64];	/* of the training's OpenBLAS; empty: none */
+	PGPROC	   *procs[MAX_HELPERS]; /* valid once the stage is not ABSENT */
+	pg_atomic_uint32 stages[MAX_HELPERS];	/* HelperStage */
+} HelperControl;
+
+#define CONTROL_SIZE	TYPEALIGN(PG_CACHE_LINE_SIZE, sizeof(HelperControl))
+
+struct Helpers
+{
+	MemoryContext context;
+	bool		outlive_transaction;
+	int			most;			/* that may be started */
+	dsm_segment *segment;		/* NULL: none */
+	int			started;
+	BackgroundWorkerHandle *handles[MAX_HELPERS];
+};
+
+PGDLLEXPORT void textclf_helper_main(Datum main_arg);
+
+static HelperControl *
+control_of(dsm_segment *segment)
+{
+	return dsm_segment_address(segment);
+}
+
+static void *
+block_of(dsm_segment *segment)
+{
+	return (char *) dsm_segment_address(segment) + CONTROL_SIZE;
+}
+
+/* ---- the training's side ---------------------------------------------- */
+
+/* The default of option workers. */
+static int
+suitable_workers(void)
+{
+	long		cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+	return Min(max_parallel_maintenance_workers, Max(cores - 1, 0));
+}
+
+Helpers *
+HelpersCreate(int32 workers, bool outlive_transaction)
+{
+	Helpers    *helpers = palloc0(sizeof(Helpers));
+
+	helpers->context = CurrentMemoryContext;
+	helpers->outlive_transaction = outlive_transaction;
+	helpers->most = Min(workers < 0 ? suitable_workers() : workers, MAX_HELPERS);
+	return helpers;
+}
+
+static void
+wake_helpers(HelperControl *control)
+{
+	for (int i = 0; i < MAX_HELPERS; i++)
+		if (pg_atomic_read_u32(&control->stages[i]) == HELPER_WORKING)
+		{
+			pg_read_barrier();
+			SetLatch(&control->procs[i]->procLatch);
+		}
+}
+
+/* Before the training's own mapping of the segment goes: the end of all work. */
+static void
+stop_helpers(dsm_segment *segment, Datum unused)
+{
+	HelperControl *control = control_of(segment);
+
+	pg_atomic_write_u32(&control->stopped, 1);
+	pg_memory_barrier();
+	wake_helpers(control);
+}
+
+static void
+fill_control(HelperControl *control, size_t size)
+{
+	const BlasState *blas = BlasLoad();
+
+	control->database = MyDatabaseId;
+	control->role = GetAuthenticatedUserId();
+	control->leader_pid = MyProcPid;
+	control->leader = MyProc;
+	control->size = size;
+	strlcpy(control->blas_library, textclf_blas_library, sizeof(control->blas_library));
+	if (blas->sgemm != NULL)
+		strlcpy(control->core_type, blas->core_type, sizeof(control->core_type));
+	pg_atomic_init_u32(&control->stopped, 0);
+	for (int i = 0; i < MAX_HELPERS; i++)
+		pg_atomic_init_u32(&control->stages[i], HELPER_ABSENT);
+}
+
+/*
+ * ClfTeamHost.share.  Where there is no room for a segment (a small /dev/shm,
+ * say), the training does without: nothing of its transaction was touched.
+ */
+static void *
+share(void *context, size_t size, int count)
+{
+	Helpers    *helpers = context;
+	MemoryContext caller = CurrentMemoryContext;
+	void	   *volatile block = NULL;
+
+	PG_TRY();
+	{
+		dsm_segment *segment = dsm_create(add_size(CONTROL_SIZE, size),
+										  DSM_CREATE_NULL_IF_MAXSEGMENTS);
+
+		if (segment != NULL)
+		{
+			/* segments made of min_dynamic_shared_memory are not zeros */
+			memset(dsm_segment_address(segment), 0, CONTROL_SIZE + size);
+			fill_control(control_of(segment), size);
+			on_dsm_detach(segment, stop_helpers, (Datum) 0);
+			if (helpers->outlive_transaction)
+				dsm_pin_mapping(segment);
+			helpers->segment = segment;
+			helpers->most = Min(helpers->most, count);
+			block = block_of(segment);
+		}
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(caller);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return block;
+}
+
+/* ClfTeamHost.start */
+static void
+start(void *context)
+{
+	Helpers    *helpers = context;
+	MemoryContext caller = MemoryContextSwitchTo(helpers->context);
+	BackgroundWorker worker = {
+		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
+		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_restart_time = BGW_NEVER_RESTART,
+		.bgw_library_name = "textclf",
+		.bgw_function_name = "textclf_helper_main",
+		.bgw_type = "textclf helper",
+		.bgw_main_arg = UInt32GetDatum(dsm_segment_handle(helpers->segment)),
+		.bgw_notify_pid = MyProcPid,
+	};
+
+	snprintf(worker.bgw_name, BGW_MAXLEN, "textclf helper for PID %d", MyProcPid);
+	for (int i = 0; i < helpers->most; i++)
+	{
+		memcpy(worker.bgw_extra, &i, sizeof(i));
+		if (!RegisterDynamicBackgroundWorker(&worker, &helpers->handles[i]))
+			break;				/* max_worker_processes are running */
+		helpers->started++;
+	}
+	MemoryContextSwitchTo(caller);
+}
+
+/* ClfTeamHost.wake */
+static void
+wake(void *context)
+{
+	Helpers    *helpers = context;
+
+	wake_helpers(control_of(helpers->segment));
+}
+
+/* ClfTeamHost.unshare */
+static void
+unshare(void *context)
+{
+	Helpers    *helpers = context;
+
+	dsm_detach(helpers->segment);	/* calls stop_helpers */
+	helpers->segment = NULL;
+}
+
+ClfTeamHost
+HelpersTeam(Helpers *helpers)
+{
+	ClfTeamHost team = {
+		.helpers = helpers->most,
+		.share = share,
+		.start = start,
+		.wake = wake,
+		.unshare = unshare,
+		.context = helpers,
+	};
+
+	return team;
+}
+
+/* Raise an error if a helper's process has ended in the midst of its work. */
+static void
+check_helpers(Helpers *helpers)
+{
+	HelperControl *control;
+	pid_t		pid;
+
+	if (helpers->segment == NULL)
+		return;
+	control = control_of(helpers->segment);
+	for (int i = 0; i < helpers->started; i++)
+		if (pg_atomic_read_u32(&control->stages[i]) == HELPER_WORKING &&
+			GetBackgroundWorkerPid(helpers->handles[i], &pid) == BGWH_STOPPED &&
+			pg_atomic_read_u32(&control->stages[i]) == HELPER_WORKING)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("a helper process of the training has ended unexpectedly"),
+					 errhint("Train again, or without helpers: option workers = 0.")));
+}
+
+void
+HelpersWait(Helpers *helpers)
+{
+	if (WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+				  WAIT_MS, PG_WAIT_EXTENSION) & WL_TIMEOUT)
+		check_helpers(helpers);
+	ResetLatch(MyLatch);
+}
+
+void
+HelpersFree(Helpers *helpers)
+{
+	for (int i = 0; i < helpers->started; i++)
+		WaitForBackgroundWorkerShutdown(helpers->handles[i]);
+	pfree(helpers);
+}
+
+/* ---- the helper's side ------------------------------------------------ */
+
+/* Can this process compute the very numbers that the training computes? */
+static bool
+has_same_blas(const HelperControl *control)
+{
+	const BlasState *blas;
+
+	SetConfigOption("textclf.blas_library", control->blas_library, PGC_SUSET, PGC_S_OVERRIDE);
+	blas = BlasLoad();
+	return strcmp(blas->sgemm != NULL ? blas->core_type : "", control->core_type) == 0;
+}
+
+/* Compute until the training is over, or this process is told to end. */
+static void
+work(HelperControl *control, ClfHelper *helper)
+{
+	ClfHelperState state = CLF_HELPER_IDLE;
+
+	while (pg_atomic_read_u32(&control->stopped) == 0)
+	{
+		CHECK_FOR_INTERRUPTS();
+		/* work that was taken is finished first: the training waits for it */
+		if (ShutdownRequestPending && state != CLF_HELPER_BUSY)
+			break;
+		state = clf_helper_step(helper);
+		if (state == CLF_HELPER_AWAITED)
+			SetLatch(&control->leader->procLatch);
+		if (state == CLF_HELPER_IDLE)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 IDLE_MS, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+		}
+	}
+}
+
+/*
+ * The entry point of a helper.  It connects to the training's database as the
+ * training's user so that both may see it in pg_stat_activity, and end it; the
+ * connection's own transaction is over before anything is computed.
+ */
+void
+textclf_helper_main(Datum main_arg)
+{
+	dsm_segment *segment;
+	HelperControl *control;
+	ClfHost		host = {.sgemm = NULL};
+	ClfHelper  *helper;
+	ClfError	error;
+	char		activity[64];
+	int			number;
+
+	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
+	pqsignal(SIGINT, SIG_IGN);
+	BackgroundWorkerUnblockSignals();
+
+	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(number));
+	segment = dsm_attach(DatumGetUInt32(main_arg));
+	if (segment == NULL)
+		proc_exit(0);			/* the training is over */
+	control = control_of(segment);
+	BackgroundWorkerInitializeConnectionByOid(control->database, control->role, 0);
+	snprintf(activity, sizeof(activity), "training for PID %d", (int) control->leader_pid);
+	pgstat_report_activity(STATE_RUNNING, activity);
+
+	if (!has_same_blas(control))
+		proc_exit(0);
+	host.allocator = EngineAllocator(TopMemoryContext);
+	host.sgemm = BlasLoad()->sgemm;
+	EngineCheck(clf_helper_new(&host, block_of(segment), control->size, &helper, &error),
+				&error);
+	control->procs[number] = MyProc;
+	pg_write_barrier();
+	pg_atomic_write_u32(&control->stages[number], HELPER_WORKING);
+
+	work(control, helper);
+	pg_atomic_write_u32(&control->stages[number], HELPER_LEFT);
+	proc_exit(0);
+}

@@ -266,6 +266,19 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION textclf_revoke(text, regrole) IS
 'take back what textclf_grant gave';
 
+CREATE FUNCTION textclf_audit(model text, OUT token text, OUT rows bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE ROWS 10000;
+COMMENT ON FUNCTION textclf_audit(text) IS
+'tokens that a model remembers, and in how many rows each was';
+
+CREATE FUNCTION textclf_verify(
+	OUT model text, OUT version int, OUT ok boolean, OUT problem text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 20;
+COMMENT ON FUNCTION textclf_verify() IS
+'whether the stored models that the current user may use are whole';
+
 CREATE FUNCTION textclf_export(model text) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION textclf_export(text) IS

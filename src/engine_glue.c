@@ -10,8 +10,10 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
+#include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
@@ -393,6 +395,32 @@ EngineTextToServer(const char *bytes, Size length)
 	result = cstring_to_text(converted);
 	pfree(converted);
 	return result;
+}
+
+text *
+EngineTextShow(const char *bytes, Size length)
+{
+	StringInfoData shown;
+
+	if (GetDatabaseEncoding() == PG_UTF8 || GetDatabaseEncoding() == PG_SQL_ASCII)
+		return EngineTextToServer(bytes, length);
+	initStringInfo(&shown);
+	while (length > 0)
+	{
+		Size		size = Min(length, pg_utf_mblen((const unsigned char *) bytes));
+		unsigned char character[MAX_CONVERSION_GROWTH * 4 + 1];
+
+		if (pg_do_encoding_conversion_buf(FindDefaultConversionProc(PG_UTF8, GetDatabaseEncoding()),
+										  PG_UTF8, GetDatabaseEncoding(),
+										  (unsigned char *) unconstify(char *, bytes), size,
+										  character, sizeof(character), true) == size)
+			appendStringInfoString(&shown, (char *) character);
+		else
+			appendStringInfoChar(&shown, '?');
+		bytes += size;
+		length -= size;
+	}
+	return cstring_to_text_with_len(shown.data, shown.len);
 }
 
 void

@@ -92,6 +92,12 @@ extern void EngineTextFree(EngineText *text);
 extern text *EngineTextToServer(const char *bytes, Size length);
 
 /*
+ * The same for what is shown to people: a character that the server encoding
+ * does not have becomes "?".
+ */
+extern text *EngineTextShow(const char *bytes, Size length);
+
+/*
  * Fill probability[count,C] for text datums of the server encoding, 1 to
  * clf_batch_limit() of them, or raise an error.  Nothing stays allocated.
  */

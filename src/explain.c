@@ -62,7 +62,7 @@ put_tokens(ReturnSetInfo *result, const EngineText *utf8,
 		bool		nulls[5] = {false};
 
 		values[0] = Int32GetDatum((int32) (i + 1));
-		values[1] = PointerGetDatum(EngineTextToServer(token->text, token->length));
+		values[1] = PointerGetDatum(EngineTextShow(token->text, token->length));
 		offset += count_characters(utf8, &byte, token->start);
 		values[2] = Int32GetDatum(offset);
 		offset += count_characters(utf8, &byte, token->end);

@@ -156,7 +156,7 @@ textclf_tokens(PG_FUNCTION_ARGS)
 	{
 		Datum		values[] = {
 			Int32GetDatum((int32) (i + 1)),
-			PointerGetDatum(EngineTextToServer(tokens[i].text, tokens[i].length)),
+			PointerGetDatum(EngineTextShow(tokens[i].text, tokens[i].length)),
 			Int32GetDatum(tokens[i].id),
 			BoolGetDatum(tokens[i].id > 1)
 		};

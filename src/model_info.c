@@ -62,6 +62,7 @@ static const Field info_fields[] = {
 	FIELD(deep_accuracy, FIELD_REAL, ModelInfo),
 	FIELD(wide_accuracy, FIELD_REAL, ModelInfo),
 	FIELD(calibration_error, FIELD_REAL, ModelInfo),
+	FIELD(unknown_tokens, FIELD_REAL, ModelInfo),
 	FIELD(seconds, FIELD_REAL, ModelInfo)
 };
 

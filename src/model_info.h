@@ -34,6 +34,7 @@ typedef struct ModelInfo
 	double		deep_accuracy;	/* of the network alone */
 	double		wide_accuracy;	/* of the n-grams alone */
 	double		calibration_error;
+	double		unknown_tokens; /* share of the validation rows' tokens */
 	double		seconds;
 	int			history_length;
 	ClfEpoch   *history;

@@ -39,6 +39,7 @@ typedef enum QueryId
 	QUERY_RESOLVE,
 	QUERY_FETCH,
 	QUERY_FETCH_INFO,
+	QUERY_LIST,
 	QUERY_OWNER,
 	QUERY_DEPLOYED,
 	QUERY_HAS_VERSION,
@@ -85,6 +86,9 @@ static StoreQuery queries[QUERY_COUNT] = {
 		"SELECT v.info FROM %1$s.textclf_version AS v "
 		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
 	{TEXTOID, INT4OID}},
+	[QUERY_LIST] = {
+		"SELECT v.model, v.version FROM %1$s.textclf_version AS v ORDER BY 1, 2",
+	{InvalidOid}},
 	[QUERY_OWNER] = {
 		"SELECT m.owner::pg_catalog.oid FROM %1$s.textclf_model AS m "
 		"WHERE m.name" EQ "$1",
@@ -337,20 +341,50 @@ ModelStoreResolve(const char *reference, MemoryContext context,
 	StoreEnd(&session);
 }
 
-void
-ModelStoreCheckUse(const ModelVersion *version)
+bool
+ModelStoreMayUse(const ModelVersion *version)
 {
 	Oid			user = GetUserId();
 
 	if (has_privs_of_role(user, version->owner))
-		return;
+		return true;
 	for (int i = 0; i < version->grantee_count; i++)
 		if (!OidIsValid(version->grantees[i]) ||
 			has_privs_of_role(user, version->grantees[i]))
-			return;
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("permission denied for model \"%s\"", version->name)));
+			return true;
+	return false;
+}
+
+void
+ModelStoreCheckUse(const ModelVersion *version)
+{
+	if (!ModelStoreMayUse(version))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for model \"%s\"", version->name)));
+}
+
+List *
+ModelStoreList(void)
+{
+	StoreSession session;
+	List	   *result = NIL;
+	uint64		count;
+
+	StoreBegin(&session);
+	count = run_query(QUERY_LIST, STORE_ACTIVE, NULL, NULL);
+	for (uint64 i = 0; i < count; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		MemoryContext old = MemoryContextSwitchTo(session.caller);
+
+		result = lappend(result, psprintf("%s@%s",
+										  SPI_getvalue(row, SPI_tuptable->tupdesc, 1),
+										  SPI_getvalue(row, SPI_tuptable->tupdesc, 2)));
+		MemoryContextSwitchTo(old);
+	}
+	StoreEnd(&session);
+	return result;
 }
 
 void

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
 #include "engine_glue.h"
@@ -57,6 +58,15 @@ extern void ModelStoreResolve(const char *reference, MemoryContext context,
 /* Raise 42501 unless the current user may use, or has the rights of the owner. */
 extern void ModelStoreCheckUse(const ModelVersion *version);
 extern void ModelStoreCheckOwner(const char *name, Oid owner);
+
+/* May the current user? */
+extern bool ModelStoreMayUse(const ModelVersion *version);
+
+/*
+ * References (`name@3`) to all versions there are, ordered, in
+ * CurrentMemoryContext; whoever may use them.
+ */
+extern List *ModelStoreList(void);
 
 /* The bytes of a resolved version. */
 extern bytea *ModelStoreFetch(const ModelVersion *version);

@@ -340,6 +340,7 @@ describe_training(const Training *training, ModelInfo *info)
 	info->deep_accuracy = summary->deep_accuracy;
 	info->wide_accuracy = summary->wide_accuracy;
 	info->calibration_error = summary->calibration_error;
+	info->unknown_tokens = summary->unknown_tokens;
 	info->seconds = training->seconds;
 	info->history = unconstify(ClfEpoch *, summary->history);
 	info->history_length = summary->epochs;

@@ -301,6 +301,12 @@ extern int	clf_model_class(const ClfModel *model, const char *label,
 extern const char *clf_model_token(const ClfModel *model, int id,
 								   size_t *length);
 
+/*
+ * How many rows of the training, validation rows as well, hold the token of an
+ * id; 0 if that is not known.
+ */
+extern uint32_t clf_model_token_rows(const ClfModel *model, int id);
+
 /* "72.1": the ICU the model was trained under, and the one that runs now */
 extern const char *clf_model_icu_version(const ClfModel *model);
 extern const char *clf_icu_version(void);
@@ -558,6 +564,7 @@ typedef struct ClfSummary
 	double		macro_f1;
 	double		deep_accuracy;	/* of the network alone */
 	double		wide_accuracy;	/* of the n-grams alone */
+	double		unknown_tokens; /* share of the validation rows' tokens, or NaN */
 	double		calibration_error;	/* see clf_calibration_error */
 	size_t		cell_count;
 	const ClfCell *cells;		/* [cell_count] of the model judged so, owned by the trainer */

@@ -26,7 +26,7 @@
 #define HEADER_START "{\"__metadata__\":{\"textclf.digest\":\""
 #define FORMAT "1"
 
-#define STRING_TENSORS 4		/* offsets and bytes of words and labels */
+#define STRING_TENSORS 5		/* offsets and bytes of words and labels, rows of words */
 #define WIDE_TENSORS 4
 #define EXTRA_TENSORS (2 + WIDE_TENSORS + STRING_TENSORS)
 #define MAX_ENTRIES (CLF_MAX_TENSORS + EXTRA_TENSORS)
@@ -354,6 +354,7 @@ list_entries(const ClfModel *model, const float *scales, Entry *entries)
 			  (size_t) words->count + 1, words->count ? words->offsets : no_offsets);
 	set_entry(&entries[count++], "labels.offsets", U32, 1, 1,
 			  (size_t) labels->count + 1, labels->offsets);
+	set_entry(&entries[count++], "vocabulary.rows", U32, 1, 1, words->count, model->word_rows);
 	set_entry(&entries[count++], "vocabulary.bytes", U8, 1, 1,
 			  vocab_bytes(words), words->bytes);
 	set_entry(&entries[count++], "labels.bytes", U8, 1, 1,
@@ -815,6 +816,7 @@ decode_tensors(Reader *reader)
 		return status;
 	if (extra[0].shape[0] < 1 || extra[0].shape[0] - 1 > CLF_MAX_WORDS)
 		return corrupt(reader, "The number of words is not possible.");
+	set_entry(&extra[4], "vocabulary.rows", U32, 1, 1, extra[0].shape[0] - 1, NULL);
 	if (extra[1].shape[0] < 3 || extra[1].shape[0] - 1 > CLF_MAX_CLASSES)
 		return corrupt(reader, "The number of classes is not possible.");
 
@@ -838,6 +840,8 @@ decode_tensors(Reader *reader)
 		(status = clf_model_allocate(model, reader->error)) != CLF_OK ||
 		(status = decode_weights(reader, entries)) != CLF_OK)
 		return status;
+	copy_words(model->word_rows, slice(reader, reader->data + strings[4].begin, strings[4].size),
+			   model->words.count);
 	return decode_wide(reader, entries + count, wide_count);
 }
 

@@ -46,7 +46,11 @@ clf_dataset_free(ClfDataset *data)
 	clf_mem_free(data->mem, data->keys_spare);
 	clf_mem_free(data->mem, data->frequency);
 	clf_mem_free(data->mem, data->first_seen);
+	clf_mem_free(data->mem, data->rows_with);
+	clf_mem_free(data->mem, data->last_row);
+	clf_mem_free(data->mem, data->held_out);
 	clf_mem_free(data->mem, data->id_of);
+	clf_mem_free(data->mem, data->word_rows);
 	clf_mem_free(data->mem, data->class_rows);
 	clf_mem_free(data->mem, data->validation);
 }
@@ -327,8 +331,12 @@ split(ClfDataset *data, ClfError *error)
 		return status;
 	data->frequency = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->first_seen = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
+	data->rows_with = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
+	data->last_row = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
+	data->held_out = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->id_of = clf_mem_alloc(data->mem, data->tokens.count, sizeof(uint32_t));
-	if (data->frequency == NULL || data->first_seen == NULL || data->id_of == NULL)
+	if (!data->frequency || !data->first_seen || !data->rows_with || !data->last_row ||
+		!data->held_out || !data->id_of)
 		return clf_fail_memory(error);
 	data->position = 0;
 	data->stage = CLF_PREPARE_COUNT;
@@ -347,14 +355,29 @@ read_tokens(ClfDataset *data, const ClfRow *row, ClfError *error)
 	return CLF_OK;
 }
 
-/* Count the tokens of some training rows. */
+/* Count a token of a row: the vocabulary is made of training rows alone. */
+static void
+count_token(ClfDataset *data, uint32_t token)
+{
+	uint32_t	row = (uint32_t) data->position + 1;
+
+	if (data->position >= data->training_rows)
+		data->held_out[token]++;
+	else if (data->frequency[token]++ == 0)
+		data->first_seen[token] = data->seen++;
+	if (data->last_row[token] != row)
+		data->rows_with[token]++;
+	data->last_row[token] = row;
+}
+
+/* Count the tokens of some rows. */
 static ClfStatus
 count_tokens(ClfDataset *data, ClfError *error)
 {
 	size_t		end = data->position + CHUNK;
 
-	if (end > data->training_rows)
-		end = data->training_rows;
+	if (end > data->count)
+		end = data->count;
 	for (; data->position < end; data->position++)
 	{
 		ClfStatus	status = read_tokens(data, &data->rows[data->position], error);
@@ -362,14 +385,9 @@ count_tokens(ClfDataset *data, ClfError *error)
 		if (status != CLF_OK)
 			return status;
 		for (size_t t = 0; t < data->sequence_length; t++)
-		{
-			uint32_t	token = data->sequence[t];
-
-			if (data->frequency[token]++ == 0)
-				data->first_seen[token] = data->seen++;
-		}
+			count_token(data, data->sequence[t]);
 	}
-	if (data->position == data->training_rows)
+	if (data->position == data->count)
 		data->stage = CLF_PREPARE_RANK;
 	return CLF_OK;
 }
@@ -398,7 +416,7 @@ list_candidates(ClfDataset *data, ClfError *error)
 static ClfStatus
 rank_tokens(ClfDataset *data, ClfError *error)
 {
-	if (data->position == data->training_rows)
+	if (data->position == data->count)
 	{
 		data->position = SIZE_MAX;	/* the list is made once */
 		return list_candidates(data, error);
@@ -407,9 +425,27 @@ rank_tokens(ClfDataset *data, ClfError *error)
 		return sort_pass(data, error);
 	if (data->keys_count > (size_t) data->config->num_words - CLF_FIRST_ID)
 		data->keys_count = (size_t) data->config->num_words - CLF_FIRST_ID;
+	data->word_rows = clf_mem_alloc(data->mem, data->keys_count, sizeof *data->word_rows);
+	if (data->word_rows == NULL)
+		return clf_fail_memory(error);
 	data->position = 0;
 	data->stage = CLF_PREPARE_WORDS;
 	return CLF_OK;
+}
+
+/* What share of the validation rows' tokens has no id. */
+static double
+unknown_share(const ClfDataset *data)
+{
+	double		unknown = 0;
+	double		all = 0;
+
+	for (uint32_t token = 0; token < data->tokens.count; token++)
+	{
+		all += data->held_out[token];
+		unknown += data->id_of[token] == CLF_ID_OOV ? data->held_out[token] : 0;
+	}
+	return unknown / all;		/* NaN if there are none */
 }
 
 /* Give ids to some of the ranked tokens. */
@@ -427,15 +463,21 @@ add_words(ClfDataset *data, ClfError *error)
 		if (status != CLF_OK)
 			return status;
 		data->id_of[token] = index + CLF_FIRST_ID;
+		data->word_rows[index] = data->rows_with[token];
 	}
 	if (data->position < data->keys_count)
 		return CLF_OK;
+	data->unknown_tokens = unknown_share(data);
 	clf_mem_free(data->mem, data->keys);
 	clf_mem_free(data->mem, data->keys_spare);
 	clf_mem_free(data->mem, data->frequency);
 	clf_mem_free(data->mem, data->first_seen);
+	clf_mem_free(data->mem, data->rows_with);
+	clf_mem_free(data->mem, data->last_row);
+	clf_mem_free(data->mem, data->held_out);
 	data->keys = data->keys_spare = NULL;
 	data->frequency = data->first_seen = NULL;
+	data->rows_with = data->last_row = data->held_out = NULL;
 	data->stage = CLF_PREPARE_DONE;
 	return CLF_OK;
 }

@@ -63,11 +63,16 @@ typedef struct ClfDataset
 	uint32_t   *frequency;		/* [tokens] in training rows */
 	uint32_t   *first_seen;		/* [tokens] rank of first appearance */
 	uint32_t	seen;
+	uint32_t   *rows_with;		/* [tokens] all rows that hold one */
+	uint32_t   *last_row;		/* [tokens] + 1 that was counted */
+	uint32_t   *held_out;		/* [tokens] in validation rows */
 
 	/* results */
 	ClfVocab	labels;			/* class -> label, in byte order */
 	ClfVocab	words;			/* id - CLF_FIRST_ID -> token */
 	uint32_t   *id_of;			/* [tokens] id of a dictionary entry */
+	uint32_t   *word_rows;		/* [words] all rows that hold one */
+	double		unknown_tokens; /* share of the validation rows' tokens, or NaN */
 	int64_t    *class_rows;		/* [C] all rows of a class */
 	uint8_t    *validation;		/* [count / 8 + 1] bit by ordinal */
 	size_t		training_rows;

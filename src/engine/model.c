@@ -36,7 +36,9 @@ clf_model_allocate(ClfModel *model, ClfError *error)
 		return status;
 	model->weights = clf_mem_alloc_zero(&model->mem, model->table.floats,
 										sizeof(float));
-	if (model->weights == NULL)
+	model->word_rows = clf_mem_alloc_zero(&model->mem, model->words.count,
+										  sizeof *model->word_rows);
+	if (model->weights == NULL || model->word_rows == NULL)
 		return clf_fail_memory(error);
 	return CLF_OK;
 }
@@ -61,6 +63,7 @@ clf_model_free(ClfModel *model)
 		return;
 	clf_vocab_free(&model->labels);
 	clf_vocab_free(&model->words);
+	clf_mem_free(&model->mem, model->word_rows);
 	clf_mem_free(&model->mem, model->weights);
 	clf_packed_free(&model->packed);
 	clf_wide_free(&model->wide);
@@ -120,6 +123,14 @@ clf_model_token(const ClfModel *model, int id, size_t *length)
 		return NULL;
 	}
 	return clf_vocab_string(&model->words, (uint32_t) (id - CLF_FIRST_ID), length);
+}
+
+uint32_t
+clf_model_token_rows(const ClfModel *model, int id)
+{
+	if (id < CLF_FIRST_ID || (size_t) id >= clf_model_ids(model))
+		return 0;
+	return model->word_rows[id - CLF_FIRST_ID];
 }
 
 const char *

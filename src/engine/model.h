@@ -31,6 +31,7 @@ struct ClfModel
 	char		icu_version[CLF_MAX_VERSION];
 	ClfVocab	labels;			/* class -> label, in byte order */
 	ClfVocab	words;			/* id - CLF_FIRST_ID -> token */
+	uint32_t   *word_rows;		/* [words.count] rows that hold it, 0 = not known */
 	ClfTensorTable table;
 	float	   *weights;		/* [table.floats] */
 	ClfPacked	packed;			/* the network's as prediction reads them */

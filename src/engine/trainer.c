@@ -312,6 +312,8 @@ fill_model(ClfTrainer *trainer, ClfModel *model, ClfError *error)
 		(status = copy_strings(&trainer->data.labels, &model->labels, error)) != CLF_OK ||
 		(status = clf_model_allocate(model, error)) != CLF_OK)
 		return status;
+	memcpy(model->word_rows, trainer->data.word_rows,
+		   model->words.count * sizeof *model->word_rows);
 	if (clf_has_deep(&model->config))
 		memcpy(model->weights, trainer->best, trainer->table.floats * sizeof(float));
 	memcpy(model->scale, trainer->scale, sizeof model->scale);
@@ -341,6 +343,7 @@ summarise(ClfTrainer *trainer, ClfSummary *summary)
 	summary->macro_f1 = trainer->macro_f1;
 	summary->deep_accuracy = trainer->deep_accuracy;
 	summary->wide_accuracy = trainer->wide_accuracy;
+	summary->unknown_tokens = trainer->data.unknown_tokens;
 	summary->calibration_error = trainer->calibration_error;
 	summary->cells = clf_tally_cells(&trainer->tally, &summary->cell_count);
 	summary->bins = clf_tally_bins(&trainer->tally);

@@ -80,6 +80,7 @@ def model(words, labels, info=None, **changes):
     label_offsets, label_bytes = strings(labels)
     tensors += [("vocabulary.offsets", "U32", [len(words) + 1], word_offsets),
                 ("labels.offsets", "U32", [C + 1], label_offsets),
+                ("vocabulary.rows", "U32", [len(words)], struct.pack("<%dI" % len(words), *range(len(words)))),
                 ("vocabulary.bytes", "U8", [len(word_bytes)], word_bytes),
                 ("labels.bytes", "U8", [len(label_bytes)], label_bytes)]
     metadata = {"textclf.digest": "0" * 64, "textclf.format": "1",

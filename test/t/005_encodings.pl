@@ -67,6 +67,11 @@ for my $encoding ('utf8', 'latin1', 'ascii')
 		FROM (VALUES ('été: KÜHLE  nuit')) d (doc), textclf_explain('seasons', doc)}),
 		'été|:|KÜHLE|nuit', "$encoding: offsets select what was written");
 }
+# a normal form may have characters that the encoding lacks
+is( $node->safe_psql('db_latin1', q{SET client_encoding = 'UTF8';
+	SELECT (SELECT string_agg(token, '|') FROM textclf_tokens('seasons', '½ été')),
+		(SELECT string_agg(token || ' ' || start_offset, '|') FROM textclf_explain('seasons', '½ été'))}),
+	'1?2|été|1?2 0|été 2', 'LATIN1: a character that cannot be shown is a question mark');
 like(sqlstate($node, 'db_ascii', q{SELECT textclf_predict('seasons', 'caf' || E'\xe9' || ' noir')}),
 	qr/^22021:.*0xe9/s, 'SQL_ASCII: a byte that is not UTF-8 is named');
 like(

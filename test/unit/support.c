@@ -545,6 +545,8 @@ unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 	}
 	if (clf_model_allocate(model, &error) != CLF_OK)
 		give_up(error.message, "unit_random_model");
+	for (uint32_t i = 0; i < model->words.count; i++)
+		model->word_rows[i] = 7 * i + 1;
 	clf_rng_seed(&rng, seed, 0);
 	for (int i = 0; i < model->table.count; i++)
 	{

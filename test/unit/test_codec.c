@@ -65,6 +65,7 @@ round_trip(void)
 	CHECK(memcmp(clf_model_info(again, &length), "{\"note\": \"\xC3\xA9\"}", 14) == 0 && length == 14, "info differs");
 	CHECK(clf_model_parameters(again) == model->table.parameters +
 		  (clf_has_wide(&model->config) ? 3 * (int64_t) model->wide.F + 3 : 0), "parameters differ");
+	CHECK(memcmp(again->word_rows, model->word_rows, model->words.count * sizeof(uint32_t)) == 0, "the rows of words differ");
 	CHECK(memcmp(again->scale, model->scale, sizeof model->scale) == 0, "the factors differ");
 	CHECK(again->wide.F == model->wide.F && (model->wide.F > 0) == clf_has_wide(&model->config),
 		  "%zu n-grams", again->wide.F);

@@ -1211,6 +1211,73 @@ ids_rank_by_frequency(void)
 	unit_host_free(&host);
 }
 
+/*
+ * Which rows hold a token, and how many tokens of the validation rows are not
+ * in the vocabulary, against counts of the rows themselves.
+ */
+static void
+tokens_of_rows_are_counted(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
+	ClfSummary	summary;
+	ClfModel   *model;
+	ClfScratch *scratch;
+	ClfError	error;
+	const ClfToken *tokens;
+	size_t		count;
+	uint32_t	rows[100] = {0};
+	double		unknown = 0;
+	double		all = 0;
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_LINEAR;
+	config.min_count = 30;
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < 120; i++)
+	{
+		char		text[256];
+		char		label[16];
+
+		unit_row(i, 3, text, label);
+		CHECK(clf_trainer_add(trainer, text, strlen(text), label, strlen(label), &error) == CLF_OK, "%s", error.message);
+	}
+	while (progress.phase != CLF_PHASE_DONE)
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_scratch_new(model, &host.memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
+	CHECK(clf_model_vocabulary(model) > 5 && clf_model_vocabulary(model) < 28, "a vocabulary of %d", clf_model_vocabulary(model));
+	for (int i = 0; i < 120; i++)
+	{
+		char		text[256];
+		char		label[16];
+		bool		seen[100] = {false};
+
+		unit_row(i, 3, text, label);
+		CHECK(clf_tokens(model, scratch, text, strlen(text), &tokens, &count, &error) == CLF_OK, "%s", error.message);
+		for (size_t t = 0; t < count; t++)
+		{
+			rows[tokens[t].id] += !seen[tokens[t].id];
+			seen[tokens[t].id] = true;
+			if (!clf_trainer_is_validation(trainer, (uint64_t) i))
+				continue;
+			all++;
+			unknown += tokens[t].id == CLF_ID_OOV;
+		}
+	}
+	for (int id = CLF_FIRST_ID; id < clf_model_vocabulary(model); id++)
+		CHECK(clf_model_token_rows(model, id) == rows[id], "token %d is in %u rows, not in %u", id, clf_model_token_rows(model, id), rows[id]);
+	CHECK(clf_model_token_rows(model, CLF_ID_OOV) == 0 && clf_model_token_rows(model, clf_model_vocabulary(model)) == 0, "no token has rows");
+	CHECK(unknown > 0 && fabs(summary.unknown_tokens - unknown / all) < 1e-9, "%g are unknown, not %g", summary.unknown_tokens, unknown / all);
+	clf_scratch_free(scratch);
+	clf_model_free(model);
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+}
+
 int
 main(void)
 {
@@ -1243,5 +1310,6 @@ main(void)
 	RUN(rows_that_are_refused);
 	RUN(odd_rows_train);
 	RUN(ids_rank_by_frequency);
+	RUN(tokens_of_rows_are_counted);
 	return UNIT_RESULT();
 }

@@ -83,7 +83,8 @@ CREATE TABLE textclf_job (
 	finished timestamptz,
 	version int,
 	deployed boolean,
-	error text
+	error text,
+	warning text
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE textclf_job IS 'background trainings; not dumped';
 COMMENT ON SEQUENCE textclf_job_id_seq IS 'ids of background trainings';
@@ -107,6 +108,7 @@ COMMENT ON COLUMN textclf_job.finished IS 'when it ended';
 COMMENT ON COLUMN textclf_job.version IS 'version that it made';
 COMMENT ON COLUMN textclf_job.deployed IS 'whether that was deployed';
 COMMENT ON COLUMN textclf_job.error IS 'why it failed';
+COMMENT ON COLUMN textclf_job.warning IS 'why its model may not be worth much';
 
 REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM PUBLIC;
 
@@ -149,7 +151,7 @@ CREATE FUNCTION textclf_job_entries(
 	OUT loss double precision, OUT rows_per_second double precision,
 	OUT seconds_left double precision, OUT requested timestamptz,
 	OUT started timestamptz, OUT finished timestamptz,
-	OUT version int, OUT deployed boolean, OUT error text)
+	OUT version int, OUT deployed boolean, OUT error text, OUT warning text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 20;
 COMMENT ON FUNCTION textclf_job_entries() IS
@@ -404,7 +406,7 @@ CREATE VIEW @extschema@.textclf_jobs AS
 SELECT job, model, source, role, state, phase, pid, epoch, epochs, loss,
 	rows_per_second,
 	make_interval(secs => seconds_left) AS time_left,
-	requested, started, finished, version, deployed, error
+	requested, started, finished, version, deployed, error, warning
 FROM @extschema@.textclf_job_entries();
 COMMENT ON VIEW @extschema@.textclf_jobs IS 'background trainings of the last 30 days, as they are now; those of other roles for members of pg_read_all_stats';
 COMMENT ON COLUMN @extschema@.textclf_jobs.job IS 'what textclf_train_background returned';
@@ -425,5 +427,6 @@ COMMENT ON COLUMN @extschema@.textclf_jobs.finished IS 'when it ended';
 COMMENT ON COLUMN @extschema@.textclf_jobs.version IS 'version that it made';
 COMMENT ON COLUMN @extschema@.textclf_jobs.deployed IS 'whether that was deployed';
 COMMENT ON COLUMN @extschema@.textclf_jobs.error IS 'SQLSTATE of what stopped it and, for members of its role, the message';
+COMMENT ON COLUMN @extschema@.textclf_jobs.warning IS 'for members of its role: how few rows its model has learned from';
 
 GRANT SELECT ON @extschema@.textclf_models, @extschema@.textclf_cache, @extschema@.textclf_jobs TO PUBLIC;

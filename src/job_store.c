@@ -27,7 +27,7 @@
 #define COLUMNS \
 	"j.id, j.role::pg_catalog.oid, j.source, j.source_name, j.text_column, " \
 	"j.label_column, j.model, j.options, j.requested, j.segment, j.state, " \
-	"j.started, j.epoch, j.epochs, j.loss, j.finished, j.version, j.deployed, j.error"
+	"j.started, j.epoch, j.epochs, j.loss, j.finished, j.version, j.deployed, j.error, j.warning"
 
 typedef enum Column
 {
@@ -49,7 +49,8 @@ typedef enum Column
 	COLUMN_FINISHED,
 	COLUMN_VERSION,
 	COLUMN_DEPLOYED,
-	COLUMN_ERROR
+	COLUMN_ERROR,
+	COLUMN_WARNING
 } Column;
 
 /* What the column state holds; NULL as long as there is no outcome. */
@@ -101,9 +102,9 @@ static StoreQuery settings_query = {
 
 static StoreQuery finish_query = {
 	"UPDATE %1$s.textclf_job AS j SET state = $3, started = $4, epoch = $5, epochs = $6, "
-	"  loss = $7, version = $8, deployed = $9, error = $10, finished = pg_catalog.clock_timestamp() "
+	"  loss = $7, version = $8, deployed = $9, error = $10, warning = $11, finished = pg_catalog.clock_timestamp() "
 	"WHERE j.id" EQ "$1 AND COALESCE(j.segment, 0)" EQ "$2 AND j.state IS NULL",
-	{INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT4OID, INT4OID, FLOAT8OID, INT4OID, BOOLOID, TEXTOID}
+	{INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT4OID, INT4OID, FLOAT8OID, INT4OID, BOOLOID, TEXTOID, TEXTOID}
 };
 
 static StoreQuery trim_query = {
@@ -190,6 +191,7 @@ read_job(HeapTuple row)
 	job->outcome.version = DatumGetInt32(get_value(row, COLUMN_VERSION));
 	job->outcome.deployed = DatumGetBool(get_value(row, COLUMN_DEPLOYED));
 	job->outcome.error = get_string(row, COLUMN_ERROR);
+	job->outcome.warning = get_string(row, COLUMN_WARNING);
 	return job;
 }
 
@@ -283,9 +285,10 @@ JobStoreFinish(const Job *job, const JobProgress *progress,
 		Float8GetDatum(progress->loss),
 		Int32GetDatum(outcome->version),
 		BoolGetDatum(outcome->deployed),
-		outcome->error != NULL ? CStringGetTextDatum(outcome->error) : (Datum) 0
+		outcome->error != NULL ? CStringGetTextDatum(outcome->error) : (Datum) 0,
+		outcome->warning != NULL ? CStringGetTextDatum(outcome->warning) : (Datum) 0
 	};
-	char		nulls[] = "          ";
+	char		nulls[] = "           ";
 
 	if (progress->started == 0)
 		nulls[3] = 'n';
@@ -295,6 +298,8 @@ JobStoreFinish(const Job *job, const JobProgress *progress,
 		nulls[7] = nulls[8] = 'n';
 	if (outcome->error == NULL)
 		nulls[9] = 'n';
+	if (outcome->warning == NULL)
+		nulls[10] = 'n';
 	return change(&finish_query, arguments, nulls) > 0;
 }
 

@@ -39,6 +39,7 @@ typedef struct JobOutcome
 	int32		version;		/* of a job that is done */
 	bool		deployed;
 	char	   *error;			/* of one that failed, else NULL */
+	char	   *warning;		/* about the model of one that is done, or NULL */
 } JobOutcome;
 
 /* A row.  Who may see it is decided by those who ask. */

@@ -177,6 +177,7 @@ publish(JobRun *run, Training *training)
 	TrainingPublish(training, &result);
 	outcome.version = result.version;
 	outcome.deployed = result.deployed;
+	outcome.warning = TrainingFewRows(training);
 	run->progress.epoch = result.summary.epochs;
 	if (!JobStoreFinish(run->job, &run->progress, &outcome))
 		ereport(ERROR,

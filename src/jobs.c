@@ -333,8 +333,8 @@ static const char *const phase_names[] = {
 /* A row under construction. */
 typedef struct Row
 {
-	Datum		values[18];
-	bool		nulls[18];
+	Datum		values[19];
+	bool		nulls[19];
 	int			count;
 } Row;
 
@@ -358,17 +358,17 @@ put_figure(Row *row, double value)
 }
 
 /*
- * What the current user may read of an error.  Its text may quote rows, which
- * is nothing for those who only watch: they read the SQLSTATE it begins with.
+ * Texts may quote rows, which are nothing for those who only watch: of an
+ * error they read the SQLSTATE that it begins with.
  */
-static char *
-visible_error(const Job *job)
+static void
+put_messages(Row *row, const JobOutcome *outcome, bool is_own)
 {
-	char	   *error = job->outcome.error;
-
-	if (error == NULL || has_privs_of_role(GetUserId(), job->role))
-		return error;
-	return pnstrdup(error, strcspn(error, ":"));
+	if (is_own || outcome->error == NULL)
+		put_text(row, outcome->error);
+	else
+		put_text(row, pnstrdup(outcome->error, strcspn(outcome->error, ":")));
+	put_text(row, is_own ? outcome->warning : NULL);
 }
 
 /* What the view textclf_jobs shows, in its order. */
@@ -400,7 +400,7 @@ make_row(Row *row, const Job *job, bool running, const JobWorker *worker)
 	put(row, TimestampTzGetDatum(job->finished), job->finished == 0);
 	put(row, Int32GetDatum(job->outcome.version), !done);
 	put(row, BoolGetDatum(job->outcome.deployed), !done);
-	put_text(row, visible_error(job));
+	put_messages(row, &job->outcome, has_privs_of_role(GetUserId(), job->role));
 }
 
 /* textclf_job_entries(): the jobs that the current user may see. */

@@ -85,17 +85,28 @@ SELECT textclf_cancel(:job);
 SELECT textclf_cancel(NULL) IS NULL AS nothing;
 
 -- the whole way, and waiting for it
-SELECT textclf_train_background('docs', 'doc', 'label', 'm', '{"architecture": "bilstm", "epochs": 2, "units": 4, "embedding_dim": 4}') AS job \gset
-DO $$
+CREATE PROCEDURE wait_for_jobs() LANGUAGE plpgsql AS $$
 BEGIN
 	FOR i IN 1 .. 6000 LOOP
 		EXIT WHEN NOT EXISTS (SELECT FROM textclf_jobs WHERE state IN ('queued', 'running'));
 		PERFORM pg_sleep(0.01);
 	END LOOP;
 END $$;
-SELECT model, source, state, phase, pid, epoch, epochs, loss > 0 AS loss, version, deployed, error FROM textclf_jobs WHERE job = :job;
+SELECT textclf_train_background('docs', 'doc', 'label', 'm', '{"architecture": "bilstm", "epochs": 2, "units": 4, "embedding_dim": 4}') AS job \gset
+CALL wait_for_jobs();
+SELECT model, source, state, phase, pid, epoch, epochs, loss > 0 AS loss, version, deployed, error, warning FROM textclf_jobs WHERE job = :job;
 SELECT version, deployed, source FROM textclf_models WHERE name = 'm';
 SELECT textclf_cancel(:job);
+
+-- few rows; jobs that ended long ago are forgotten
+UPDATE textclf_job SET finished = now() - interval '31 days' WHERE id = :job;
+CREATE VIEW few AS SELECT * FROM docs WHERE number <= 20;
+SELECT textclf_train_background('few', 'doc', 'label', 'm', '{"architecture": "linear", "deploy": "never"}') AS job \gset
+CALL wait_for_jobs();
+SELECT model, state, version, deployed, error, warning FROM textclf_jobs;
+SET ROLE regress_textclf_watcher;
+SELECT model, state, version, warning FROM textclf_jobs;
+RESET ROLE;
 
 -- the table is nobody's to read
 SET ROLE regress_textclf_trainer;

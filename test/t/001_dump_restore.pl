@@ -26,6 +26,9 @@ $node->safe_psql(
 	SELECT textclf_deploy('plain', 1);
 });
 
+$node->safe_psql('postgres', q{SELECT textclf_train_background('rows', 'doc', 'label', 'job', '{"architecture": "linear"}')});
+ok(wait_until(sub { $node->safe_psql('postgres', 'SELECT state FROM textclf_jobs') eq 'done' }, 60), 'a job gets done');
+
 my %questions = (
 	'models' => q{SELECT to_jsonb(m) FROM textclf_models m ORDER BY name, version},
 	'deployments' => q{SELECT * FROM textclf_deployment ORDER BY 1, 2},
@@ -51,6 +54,8 @@ for my $what (sort keys %questions)
 	is($node->safe_psql('restored', $questions{$what}), $before, "$what: the same");
 }
 
+is($node->safe_psql('postgres', 'SELECT count(*) FROM textclf_jobs'), '1', 'a job');
+is($node->safe_psql('restored', 'SELECT count(*) FROM textclf_jobs'), '0', 'stays where it was');
 like(
 	sqlstate($node, 'restored', q{CREATE ROLE eve; SET ROLE eve; SELECT textclf_predict('my "news"', 'x')}),
 	qr/^42501:/, 'a role without grant may not predict');

@@ -36,11 +36,14 @@
 /*
  * The extension can be dropped, created again elsewhere and given to another
  * owner, in one session.  All of that, and a renamed schema, sends one of the
- * two invalidation messages that reset valid.
+ * two invalidation messages that are counted; what was read while one came is
+ * read again at the next use.
  */
+static uint64 invalidations = 1;
+
 static struct
 {
-	bool		valid;
+	uint64		as_of;			/* invalidations before it was read; 0: never */
 	Oid			extension;
 	Oid			table;			/* textclf_model, which stands for all */
 	Oid			owner;			/* of that table */
@@ -53,13 +56,13 @@ static void
 relation_changed(Datum argument, Oid relation)
 {
 	if (relation == InvalidOid || relation == place.table)
-		place.valid = false;
+		invalidations++;
 }
 
 static void
 schema_changed(Datum argument, int cache, uint32 hash)
 {
-	place.valid = false;
+	invalidations++;
 }
 
 /* Read OID and schema of the extension from the catalog. */
@@ -113,17 +116,18 @@ drop_plans(void)
 	}
 }
 
-/* Make place valid. */
+/* Read place, unless it is up to date. */
 static void
 find_place(void)
 {
 	static bool registered = false;
+	uint64		now = invalidations;
 	Oid			extension;
 	Oid			schema;
 	Oid			table;
 	char	   *schema_name;
 
-	if (place.valid)
+	if (place.as_of == now)
 		return;
 	if (!registered)
 	{
@@ -154,7 +158,7 @@ find_place(void)
 	place.extension = extension;
 	place.table = table;
 	place.owner = table_owner(table);
-	place.valid = true;
+	place.as_of = now;
 }
 
 bool

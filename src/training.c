@@ -13,6 +13,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "storage/pmsignal.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -254,6 +255,11 @@ TrainingLearn(Training *training, TrainReporter reporter, void *context)
 	while (engine->phase != CLF_PHASE_DONE)
 	{
 		CHECK_FOR_INTERRUPTS();
+		/* whoever is left when the server dies keeps it from starting again */
+		if (IsUnderPostmaster && !PostmasterIsAlive())
+			ereport(FATAL,
+					(errcode(ERRCODE_ADMIN_SHUTDOWN),
+					 errmsg("terminating training due to unexpected postmaster exit")));
 		if (engine->phase == CLF_PHASE_PREPARE)
 			training->learning_started = clock_seconds(training);
 		EngineHostCheck(training->host,

@@ -173,7 +173,7 @@ bench-accuracy:
 	test/bench/accuracy $(DATA) $(SETS)
 check-memory:
 	scripts/setup build memory
-	scripts/check-memory $(TESTS)
+	scripts/check-memory
 check-settings:
 	scripts/setup build test
 	scripts/check-settings

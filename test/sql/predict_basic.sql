@@ -60,7 +60,7 @@ SELECT count(*) FROM textclf_tokens('mails', '');
 SET parallel_setup_cost = 0;
 SET parallel_tuple_cost = 0;
 SET min_parallel_table_scan_size = 0;
-SET max_parallel_workers_per_gather = 2;
+SET max_parallel_workers_per_gather = 1;
 EXPLAIN (COSTS OFF) SELECT count(*) FROM mails WHERE textclf_predict('mails', body) = 'spam';
 SELECT count(*) FROM mails WHERE textclf_predict('mails', body) = 'spam';
 RESET ALL;

@@ -273,6 +273,8 @@ static const Lie lies[] = {
 	{"no factors", "\"fusion.scale\"", "\"fusion.scales\""},
 	{"an architecture that is not there", "\\\"architecture\\\":\\\"bilstm\\\"", "\\\"architecture\\\":\\\"trilstm\\\""},
 	{"an enum as a number", "\\\"pooling\\\":\\\"last\\\"", "\\\"pooling\\\":7"},
+	{"config is an array", "\"textclf.config\":\"{", "\"textclf.config\":\"[]\",\"x\":\"{"},
+	{"maxlen that wraps downwards", "\\\"maxlen\\\":5", "\\\"maxlen\\\":-4294967291"},
 	{"a real too large for a double", "\\\"momentum\\\":", "\\\"momentum\\\":1e999,\\\"x\\\":"},
 	{"a rate that is not a number", "\\\"momentum\\\":", "\\\"momentum\\\":null,\\\"x\\\":"},
 
@@ -294,6 +296,7 @@ static const Lie lies[] = {
 	{"offsets of another tensor", "\"data_offsets\":[0,96]", "\"data_offsets\":[96,192]"},
 	{"offsets beyond the end", "\"data_offsets\":[0,96]", "\"data_offsets\":[1000000,1000096]"},
 	{"offsets at the end of the address space", "\"data_offsets\":[0,96]", "\"data_offsets\":[9223372036854775711,9223372036854775807]"},
+	{"a negative end", "\"data_offsets\":[0,96]", "\"data_offsets\":[0,-96]"},
 	{"one offset", "\"data_offsets\":[0,96]", "\"data_offsets\":[0]"},
 	{"three offsets", "\"data_offsets\":[0,96]", "\"data_offsets\":[0,96,96]"},
 	{"a tensor under another name", "\"embedding.weight\"", "\"embedding.weights\""},
@@ -397,6 +400,128 @@ tell(const Lie *lie, size_t *result_size)
 }
 
 static const Lie *lie_now;
+
+/* Decode bytes that are odd but sound. */
+static void
+decode_odd(const unsigned char *odd, size_t length, const char *what)
+{
+	ClfModel   *model;
+	ClfError	error;
+	size_t		blocks = memory.blocks;
+
+	CHECK(clf_model_decode(&memory.allocator, odd, length, &model, &error) == CLF_OK, "%s: %s", what, error.detail);
+	CHECK(clf_model_classes(model) == 3, "%s: another model", what);
+	clf_model_free(model);
+	CHECK(memory.blocks == blocks, "%s: memory is kept", what);
+}
+
+/* What no writer writes, but a reader can live with. */
+static void
+odd_headers(void)
+{
+	static const Lie odd[] = {
+		{"no info", "textclf.info", "textclf.infos"},
+		{"info that is no text", "\"textclf.info\":", "\"textclf.info\":1,\"x\":"},
+		{"a real as an integer", "\\\"dropout\\\":0.0", "\\\"dropout\\\":0"},
+	};
+
+	for (size_t i = 0; i < sizeof odd / sizeof odd[0]; i++)
+	{
+		ClfModel   *model = encoded_model();
+		size_t		length;
+		unsigned char *changed = tell(&odd[i], &length);
+
+		CHECK(changed != NULL, "the header does not say %s", odd[i].from);
+		decode_odd(changed, length, odd[i].name);
+		free(changed);
+		clf_model_free(model);
+		free(bytes);
+	}
+}
+
+/* The place of a tensor in the header: "[begin,end]", as long as *length. */
+static char *
+place_of(const char *name, size_t *length)
+{
+	char	   *place = strstr(strstr((char *) bytes + 8, name), "\"data_offsets\":[") + 15;
+
+	*length = (size_t) (strchr(place, ']') - place);
+	return place;
+}
+
+/* Tensors may lie in any order: two of one shape change places. */
+static void
+tensors_in_another_order(void)
+{
+	ClfModel   *model = encoded_model();
+	size_t		length;
+	size_t		other_length;
+	char	   *place = place_of("lstm.0.forward.bias", &length);
+	char	   *other = place_of("lstm.0.backward.bias", &other_length);
+	char		kept[32];
+
+	CHECK(length == other_length && length < sizeof kept, "places of %zu and %zu digits", length, other_length);
+	memcpy(kept, place, length);
+	memcpy(place, other, length);
+	memcpy(other, kept, length);
+	decode_odd(bytes, size, "order");
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* Counts that their bytes would allow, but no limit does. */
+static void
+more_than_any_model(void)
+{
+	static const Lie many[] = {
+		{"words", "\"shape\":[11]", "\"shape\":[5000002]"},
+		{"classes", "\"shape\":[4]", "\"shape\":[100002]"},
+	};
+
+	for (size_t i = 0; i < sizeof many / sizeof many[0]; i++)
+	{
+		ClfModel   *model = encoded_model();
+		size_t		length;
+		size_t		padded = 21000000;
+		unsigned char *lying = tell(&many[i], &length);
+
+		CHECK(lying != NULL && length < padded, "nothing to change");
+		lying = realloc(lying, padded);
+		memset(lying + length, 0, padded - length);
+		decode_damaged(lying, padded, true, many[i].name, 0);
+		free(lying);
+		clf_model_free(model);
+		free(bytes);
+	}
+}
+
+/* A word or a label longer than any training makes one. */
+static void
+strings_too_long(void)
+{
+	for (int which = 0; which < 2; which++)
+	{
+		ClfModel   *model = encoded_model();
+		ClfVocab   *vocab = which ? &model->labels : &model->words;
+		size_t		limit = which ? CLF_MAX_LABEL_BYTES : CLF_MAX_TOKEN_BYTES;
+		char	   *longest = malloc(limit + 1);
+		uint32_t	index;
+		ClfError	error;
+		void	   *encoded;
+		size_t		encoded_size;
+
+		memset(longest, 'x', limit + 1);
+		/* in place of the last string, so that no other count changes */
+		vocab->count--;
+		CHECK(clf_vocab_add(vocab, longest, limit + 1, &index, &error) == CLF_OK, "%s", error.message);
+		CHECK(clf_model_encode(model, &memory.allocator, &encoded, &encoded_size, &error) == CLF_OK, "%s", error.message);
+		decode_damaged(encoded, encoded_size, true, "long string", (size_t) which);
+		memory.allocator.free(memory.allocator.context, encoded);
+		free(longest);
+		clf_model_free(model);
+		free(bytes);
+	}
+}
 
 static void
 lying_header(void)
@@ -735,6 +860,12 @@ main(void)
 	storage = CLF_STORAGE_FLOAT32;
 	architecture = CLF_ARCH_HYBRID;
 	RUN(rounded_rows);
+	architecture = CLF_ARCH_BILSTM;
+	RUN(odd_headers);
+	RUN(tensors_in_another_order);
+	RUN(more_than_any_model);
+	RUN(strings_too_long);
+	architecture = CLF_ARCH_HYBRID;
 	RUN(lying_lengths);
 	RUN(lying_data);
 	RUN(same_hash_twice);

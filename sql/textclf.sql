@@ -197,6 +197,15 @@ AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 20;
 COMMENT ON FUNCTION textclf_review_queue(text, regclass, name, int) IS
 'rows of whose label a model is least sure, least sure first';
 
+CREATE FUNCTION textclf_drift(
+	model text, source regclass, text_column name,
+	OUT measure text, OUT label text, OUT training double precision,
+	OUT today double precision, OUT distance double precision, OUT verdict text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE COST 1000000 ROWS 10;
+COMMENT ON FUNCTION textclf_drift(text, regclass, name) IS
+'how far rows are from those that a model learned from: ok, watch or drifted';
+
 CREATE PROCEDURE textclf_refresh(
 	target regclass, text_column name, label_column name, version_column name,
 	model text, chunk_rows int DEFAULT 10000)

@@ -1235,7 +1235,7 @@ tokens_of_rows_are_counted(void)
 	unit_host_init(&host);
 	unit_quick_config(&config);
 	config.architecture = CLF_ARCH_LINEAR;
-	config.min_count = 30;
+	config.min_count = 24;
 	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
 	for (int i = 0; i < 120; i++)
 	{

@@ -19,7 +19,7 @@
 #define FIRST_SLOTS 65536
 #define MAX_SLOTS (1 << 23)
 #define MAX_CANDIDATES (1 << 20)
-#define MODEL_BYTES (4 << 20)	/* that the kept n-grams may take in a model ... */
+#define MODEL_BYTES (5 << 19)	/* that the kept n-grams may take in a model ... */
 #define LEAST_KEPT 50000		/* ... unless there are fewer than so many */
 
 void

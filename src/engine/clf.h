@@ -151,7 +151,8 @@ typedef enum ClfPooling
 {
 	CLF_POOLING_LAST,			/* final state of each direction */
 	CLF_POOLING_MAX,			/* maximum over time, per unit */
-	CLF_POOLING_MEAN
+	CLF_POOLING_MEAN,
+	CLF_POOLING_MAX_MEAN		/* both, and the maximum of the embeddings */
 } ClfPooling;
 
 typedef enum ClfSchedule

@@ -15,7 +15,7 @@
 
 static const char *const architecture_names[] = {"hybrid", "bilstm", "linear", "lstm", NULL};
 static const char *const tokenizer_names[] = {"unicode", "keras", NULL};
-static const char *const pooling_names[] = {"last", "max", "mean", NULL};
+static const char *const pooling_names[] = {"last", "max", "mean", "max_mean", NULL};
 static const char *const loss_names[] = {"cross_entropy", "mse", NULL};
 static const char *const optimizer_names[] = {"sgd", "momentum", "rmsprop", "adam", NULL};
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
@@ -56,7 +56,7 @@ static const ClfOption options[] = {
 	BOOL(bidirectional, AUTO_INT,
 		 "read the text in both directions"),
 	ENUM(pooling, pooling_names, AUTO_INT,
-		 "what of the LSTM's outputs is classified: last state, max or mean over time"),
+		 "what of the LSTM's outputs is classified: last state, max or mean over time, or max_mean: both, and the embeddings' max"),
 	REAL(dropout, 0, 0.95, AUTO_INT,
 		 "share of the pooled features dropped in training"),
 	REAL(word_dropout, 0, 0.95, AUTO_INT,
@@ -229,7 +229,7 @@ suit_bilstm(ClfConfig *config, size_t rows)
 	set_int(&config->units, rows < FEW_ROWS ? 64 : 96);
 	set_int(&config->layers, 1);
 	set_int(&config->bidirectional, 1);
-	set_int(&config->pooling, CLF_POOLING_MAX);
+	set_int(&config->pooling, CLF_POOLING_MAX_MEAN);
 	set_real(&config->dropout, 0.5);
 	set_real(&config->word_dropout, 0.1);
 	set_int(&config->schedule, CLF_SCHEDULE_LINEAR);

@@ -74,7 +74,7 @@ init_buffers(ClfForward *forward)
 	forward->factor = clf_mem_alloc(mem, chunk, sizeof *forward->factor);
 	forward->cell = clf_mem_alloc(mem, CLF_FORWARD_ROWS * states(forward), sizeof(float));
 	forward->zeros = clf_mem_alloc_zero(mem, states(forward), sizeof(float));
-	forward->features = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->width, sizeof(float));
+	forward->features = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->features, sizeof(float));
 	forward->scores = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->dense_blocks * CLF_BLOCK,
 									sizeof(float));
 	if (!forward->gates || !forward->gates_of || !forward->x || !forward->out ||
@@ -364,36 +364,80 @@ swap_buffers(ClfForward *forward)
 
 /* ---- features and scores ---- */
 
-/* features [width] of a row: the last states, or the maximum or mean over time */
+/* The states in which a row's directions end. */
+static void
+pool_last(const ClfForward *forward, size_t row, size_t T, float *features)
+{
+	size_t		H = states(forward);
+	size_t		width = forward->packed->width;
+
+	memcpy(features, forward->outputs + (forward->offset[T - 1] + row) * width, H * sizeof(float));
+	/* the last step backwards reads the first token */
+	memcpy(features + H, forward->outputs + row * width + H, (width - H) * sizeof(float));
+}
+
+static void
+pool_maximum(const ClfForward *forward, size_t row, size_t T, float *features)
+{
+	size_t		width = forward->packed->width;
+
+	memcpy(features, forward->outputs + row * width, width * sizeof(float));
+	for (size_t t = 1; t < T; t++)
+		forward->kernels->maximum(width, forward->outputs + (forward->offset[t] + row) * width,
+								  features);
+}
+
+static void
+pool_mean(const ClfForward *forward, size_t row, size_t T, float *features)
+{
+	size_t		width = forward->packed->width;
+
+	memcpy(features, forward->outputs + row * width, width * sizeof(float));
+	for (size_t t = 1; t < T; t++)
+		forward->kernels->axpy(width, 1.0f, forward->outputs + (forward->offset[t] + row) * width,
+							   features);
+	for (size_t d = 0; d < width; d++)
+		features[d] /= (float) T;
+}
+
+/* The maximum of the tokens' embeddings [E]. */
+static void
+pool_embeddings(const ClfForward *forward, const ClfSequence *sequence, float *features)
+{
+	const ClfModel *model = forward->model;
+	const float *embedding = clf_model_tensor(model, model->table.embedding);
+	size_t		E = (size_t) model->config.embedding_dim;
+
+	memcpy(features, embedding + sequence->ids[0] * E, E * sizeof(float));
+	for (size_t t = 1; t < sequence->length; t++)
+		forward->kernels->maximum(E, embedding + sequence->ids[t] * E, features);
+}
+
+/* features [packed->features] of a row */
 static void
 pool(ClfForward *forward, const Pass *pass, size_t row)
 {
-	ClfPooling	pooling = forward->model->config.pooling;
-	size_t		H = states(forward);
+	const ClfSequence *sequence = &pass->sequences[row];
 	size_t		width = forward->packed->width;
-	size_t		T = pass->sequences[row].length;
-	float	   *features = forward->features + row * width;
+	float	   *features = forward->features + row * forward->packed->features;
 
-	if (pooling == CLF_POOLING_LAST)
+	switch ((ClfPooling) forward->model->config.pooling)
 	{
-		memcpy(features, forward->outputs + (forward->offset[T - 1] + row) * width,
-			   H * sizeof(float));
-		/* the last step backwards reads the first token */
-		memcpy(features + H, forward->outputs + row * width + H, (width - H) * sizeof(float));
-		return;
+		case CLF_POOLING_LAST:
+			pool_last(forward, row, sequence->length, features);
+			break;
+		case CLF_POOLING_MAX:
+			pool_maximum(forward, row, sequence->length, features);
+			break;
+		case CLF_POOLING_MEAN:
+			pool_mean(forward, row, sequence->length, features);
+			break;
+		case CLF_POOLING_MAX_MEAN:
+			pool_maximum(forward, row, sequence->length, features);
+			pool_mean(forward, row, sequence->length, features + width);
+			pool_embeddings(forward, sequence, features + 2 * width);
+			break;
 	}
-	memcpy(features, forward->outputs + row * width, width * sizeof(float));
-	for (size_t t = 1; t < T; t++)
-	{
-		const float *outputs = forward->outputs + (forward->offset[t] + row) * width;
-
-		if (pooling == CLF_POOLING_MAX)
-			forward->kernels->maximum(width, outputs, features);
-		else
-			forward->kernels->axpy(width, 1.0f, outputs, features);
-	}
-	for (size_t d = 0; pooling == CLF_POOLING_MEAN && d < width; d++)
-		features[d] /= (float) T;
 }
 
 /* scores of all features */
@@ -406,10 +450,10 @@ classify(ClfForward *forward, size_t rows, float *const *z)
 
 	for (size_t row = 0; row < rows; row++)
 	{
-		features[row] = forward->features + row * packed->width;
+		features[row] = forward->features + row * packed->features;
 		scores[row] = forward->scores + row * packed->dense_blocks * CLF_BLOCK;
 	}
-	forward->kernels->project(rows, packed->width, features, packed->dense_blocks,
+	forward->kernels->project(rows, packed->features, features, packed->dense_blocks,
 							  packed->dense, packed->dense_bias, scores);
 	for (size_t row = 0; row < rows; row++)
 		memcpy(z[row], scores[row], forward->model->labels.count * sizeof(float));

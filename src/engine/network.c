@@ -43,7 +43,8 @@ list_buffers(ClfNetwork *network, const ClfConfig *config,
 {
 	size_t		E = (size_t) config->embedding_dim;
 	size_t		H = (size_t) config->units;
-	size_t		D = clf_feature_width(config);
+	size_t		D = clf_output_width(config);
+	size_t		P = clf_feature_width(config);
 	size_t		C = table->tensors[table->dense_kernel].columns;
 	int			n = 0;
 
@@ -61,9 +62,9 @@ list_buffers(ClfNetwork *network, const ClfConfig *config,
 	}
 	n = add_buffer(buffers, n, &network->embedded, N, E);
 	n = add_buffer(buffers, n, &network->projected, N, 4 * H);
-	n = add_buffer(buffers, n, &network->features, R, D);
-	n = add_buffer(buffers, n, &network->mask, R, D);
-	n = add_buffer(buffers, n, &network->best, R, D);
+	n = add_buffer(buffers, n, &network->features, R, P);
+	n = add_buffer(buffers, n, &network->mask, R, P);
+	n = add_buffer(buffers, n, &network->best, R, P);
 	n = add_buffer(buffers, n, &network->probability, R, C);
 	n = add_buffer(buffers, n, &network->d_logits, R, C);
 	if (training)
@@ -75,7 +76,7 @@ list_buffers(ClfNetwork *network, const ClfConfig *config,
 		n = add_buffer(buffers, n, &network->h_previous, N, H);
 		n = add_buffer(buffers, n, &network->dh_next, R, H);
 		n = add_buffer(buffers, n, &network->dc, R, H);
-		n = add_buffer(buffers, n, &network->d_features, R, D);
+		n = add_buffer(buffers, n, &network->d_features, R, P);
 	}
 	return n;
 }
@@ -266,7 +267,7 @@ forward_step(ClfNetwork *network, int t)
 	const ClfShard *shard = network->shard;
 	ClfLstmBuffers *lstm = &network->lstm[network->layer][network->direction];
 	size_t		H = (size_t) network->config->units;
-	size_t		D = clf_feature_width(network->config);
+	size_t		D = clf_output_width(network->config);
 	const float *bias = weights_of(network, lstm_tensors(network)->bias);
 	size_t		begin = (size_t) shard->offset[t];
 	int			old = rows_with_history(network, t);
@@ -308,68 +309,149 @@ last_token(const ClfNetwork *network, int row, size_t column)
 	return shard->offset[t] + row;
 }
 
-/* features [R,D] of the top layer's outputs; best remembers their origin */
+/* feature [width] becomes the greater of itself and a row of values; best tells which row. */
+static void
+take_maximum(size_t width, const float *values, int row, float *feature, int *best)
+{
+	const float *value = values + (size_t) row * width;
+
+	for (size_t j = 0; j < width; j++)
+		if (best[j] < 0 || value[j] > feature[j])
+		{
+			feature[j] = value[j];
+			best[j] = row;
+		}
+}
+
+/* Maximum of the outputs over the row's tokens. */
+static void
+pool_maximum(const ClfNetwork *network, int row, float *feature, int *best)
+{
+	const ClfShard *shard = network->shard;
+	size_t		D = clf_output_width(network->config);
+
+	memset(best, -1, D * sizeof *best);
+	for (int t = 0; t < shard->length[row]; t++)
+		take_maximum(D, network->outputs[network->config->layers - 1], shard->offset[t] + row,
+					 feature, best);
+}
+
+/* The same of the embeddings. */
+static void
+pool_embeddings(const ClfNetwork *network, int row, float *feature, int *best)
+{
+	const ClfShard *shard = network->shard;
+	size_t		E = (size_t) network->config->embedding_dim;
+
+	memset(best, -1, E * sizeof *best);
+	for (int t = 0; t < shard->length[row]; t++)
+		take_maximum(E, network->embedded, shard->slot[shard->offset[t] + row], feature, best);
+}
+
+static void
+pool_mean(const ClfNetwork *network, int row, float *feature)
+{
+	const ClfShard *shard = network->shard;
+	size_t		D = clf_output_width(network->config);
+	const float *outputs = network->outputs[network->config->layers - 1];
+
+	memset(feature, 0, D * sizeof(float));
+	for (int t = 0; t < shard->length[row]; t++)
+		network->kernels->axpy(D, 1.0f, outputs + (size_t) (shard->offset[t] + row) * D, feature);
+	for (size_t j = 0; j < D; j++)
+		feature[j] /= (float) shard->length[row];
+}
+
+static void
+pool_last(const ClfNetwork *network, int row, float *feature)
+{
+	size_t		D = clf_output_width(network->config);
+	const float *outputs = network->outputs[network->config->layers - 1];
+
+	for (size_t j = 0; j < D; j++)
+		feature[j] = outputs[(size_t) last_token(network, row, j) * D + j];
+}
+
+/* features [R,P] of the top layer's outputs */
 static void
 pool(ClfNetwork *network)
 {
-	const ClfShard *shard = network->shard;
-	size_t		D = clf_feature_width(network->config);
-	const float *outputs = network->outputs[network->config->layers - 1];
+	size_t		D = clf_output_width(network->config);
+	size_t		P = clf_feature_width(network->config);
 
-	for (int row = 0; row < shard->rows; row++)
+	for (int row = 0; row < network->shard->rows; row++)
 	{
-		float	   *feature = network->features + row * D;
-		int		   *best = network->best + row * D;
+		float	   *feature = network->features + row * P;
+		int		   *best = network->best + row * P;
 
-		for (size_t j = 0; j < D; j++)
+		switch ((ClfPooling) network->config->pooling)
 		{
-			best[j] = network->config->pooling == CLF_POOLING_LAST ?
-				last_token(network, row, j) : row;
-			feature[j] = outputs[best[j] * D + j];
+			case CLF_POOLING_LAST:
+				pool_last(network, row, feature);
+				break;
+			case CLF_POOLING_MAX:
+				pool_maximum(network, row, feature, best);
+				break;
+			case CLF_POOLING_MEAN:
+				pool_mean(network, row, feature);
+				break;
+			case CLF_POOLING_MAX_MEAN:
+				pool_maximum(network, row, feature, best);
+				pool_mean(network, row, feature + D);
+				pool_embeddings(network, row, feature + 2 * D, best + 2 * D);
+				break;
 		}
-		if (network->config->pooling == CLF_POOLING_LAST)
-			continue;
-		for (int t = 1; t < shard->length[row]; t++)
-		{
-			int			token = shard->offset[t] + row;
-			const float *output = outputs + token * D;
-
-			if (network->config->pooling == CLF_POOLING_MEAN)
-				network->kernels->axpy(D, 1.0f, output, feature);
-			else
-				for (size_t j = 0; j < D; j++)
-					if (output[j] > feature[j])
-					{
-						feature[j] = output[j];
-						best[j] = token;
-					}
-		}
-		if (network->config->pooling == CLF_POOLING_MEAN)
-			for (size_t j = 0; j < D; j++)
-				feature[j] /= (float) shard->length[row];
 	}
 }
 
-/* d_outputs [N,D] of the top layer from d_features [R,D] */
+static void
+unpool_maximum(size_t width, const float *d_feature, const int *best, float *d_values)
+{
+	for (size_t j = 0; j < width; j++)
+		d_values[(size_t) best[j] * width + j] += d_feature[j];
+}
+
+static void
+unpool_mean(const ClfNetwork *network, int row, const float *d_feature, float *d_outputs)
+{
+	const ClfShard *shard = network->shard;
+	size_t		D = clf_output_width(network->config);
+
+	for (int t = 0; t < shard->length[row]; t++)
+		network->kernels->axpy(D, 1.0f / (float) shard->length[row], d_feature,
+							   d_outputs + (size_t) (shard->offset[t] + row) * D);
+}
+
+/* d_outputs [N,D] of the top layer from d_features [R,P] */
 static void
 unpool(ClfNetwork *network, float *d_outputs)
 {
-	const ClfShard *shard = network->shard;
-	size_t		D = clf_feature_width(network->config);
+	size_t		D = clf_output_width(network->config);
+	size_t		P = clf_feature_width(network->config);
 
-	memset(d_outputs, 0, (size_t) shard->tokens * D * sizeof(float));
-	for (int row = 0; row < shard->rows; row++)
+	memset(d_outputs, 0, (size_t) network->shard->tokens * D * sizeof(float));
+	for (int row = 0; row < network->shard->rows; row++)
 	{
-		const float *d_feature = network->d_features + row * D;
-		const int  *best = network->best + row * D;
+		const float *d_feature = network->d_features + row * P;
+		const int  *best = network->best + row * P;
 
-		if (network->config->pooling == CLF_POOLING_MEAN)
-			for (int t = 0; t < shard->length[row]; t++)
-				network->kernels->axpy(D, 1.0f / (float) shard->length[row], d_feature,
-									   d_outputs + (size_t) (shard->offset[t] + row) * D);
-		else
-			for (size_t j = 0; j < D; j++)
-				d_outputs[best[j] * D + j] = d_feature[j];
+		switch ((ClfPooling) network->config->pooling)
+		{
+			case CLF_POOLING_LAST:
+				for (size_t j = 0; j < D; j++)
+					d_outputs[(size_t) last_token(network, row, j) * D + j] += d_feature[j];
+				break;
+			case CLF_POOLING_MAX:
+				unpool_maximum(D, d_feature, best, d_outputs);
+				break;
+			case CLF_POOLING_MEAN:
+				unpool_mean(network, row, d_feature, d_outputs);
+				break;
+			case CLF_POOLING_MAX_MEAN:
+				unpool_maximum(D, d_feature, best, d_outputs);
+				unpool_mean(network, row, d_feature + D, d_outputs);
+				break;
+		}
 	}
 }
 
@@ -402,7 +484,7 @@ classify(ClfNetwork *network)
 	const ClfTensorTable *table = network->table;
 	int			R = shard->rows;
 	int			C = (int) table->tensors[table->dense_kernel].columns;
-	int			D = (int) clf_feature_width(network->config);
+	int			P = (int) clf_feature_width(network->config);
 	float	   *logits = network->d_logits;
 
 	pool(network);
@@ -411,7 +493,7 @@ classify(ClfNetwork *network)
 	for (int row = 0; row < R; row++)
 		memcpy(logits + (size_t) row * C, weights_of(network, table->dense_bias),
 			   C * sizeof(float));
-	network->sgemm(false, false, R, C, D, network->features, D,
+	network->sgemm(false, false, R, C, P, network->features, P,
 				   weights_of(network, table->dense_kernel), C, 1.0f, logits, C);
 
 	network->loss = 0;
@@ -440,22 +522,22 @@ classify_backward(ClfNetwork *network)
 	const ClfTensorTable *table = network->table;
 	int			R = network->shard->rows;
 	int			C = (int) table->tensors[table->dense_kernel].columns;
-	int			D = (int) clf_feature_width(network->config);
+	int			P = (int) clf_feature_width(network->config);
 	float	   *d_logits = network->d_logits;
 
 	for (size_t i = 0; i < (size_t) R * C; i++)
 		d_logits[i] *= network->scale;
 	if (wants_weights(network))
 	{
-		network->sgemm(true, false, D, C, R, network->features, D, d_logits, C,
+		network->sgemm(true, false, P, C, R, network->features, P, d_logits, C,
 					   0.0f, gradient_of(network, table->dense_kernel), C);
 		sum_rows(network, R, C, d_logits, gradient_of(network, table->dense_bias));
 	}
-	network->sgemm(false, true, R, D, C, d_logits, C,
+	network->sgemm(false, true, R, P, C, d_logits, C,
 				   weights_of(network, table->dense_kernel), C,
-				   0.0f, network->d_features, D);
+				   0.0f, network->d_features, P);
 	if (has_dropout(network))
-		for (size_t i = 0; i < (size_t) R * D; i++)
+		for (size_t i = 0; i < (size_t) R * P; i++)
 			network->d_features[i] *= network->mask[i];
 	unpool(network, network->d_outputs[network->layer % 2]);
 }
@@ -469,7 +551,7 @@ backward_step(ClfNetwork *network, int t)
 	const ClfShard *shard = network->shard;
 	ClfLstmBuffers *lstm = &network->lstm[network->layer][network->direction];
 	size_t		H = (size_t) network->config->units;
-	size_t		D = clf_feature_width(network->config);
+	size_t		D = clf_output_width(network->config);
 	size_t		begin = (size_t) shard->offset[t];
 	size_t		old = (size_t) rows_with_history(network, t);
 	size_t		fresh = (size_t) shard->active[t] - old;
@@ -502,7 +584,7 @@ shift_outputs(ClfNetwork *network)
 {
 	const ClfShard *shard = network->shard;
 	size_t		H = (size_t) network->config->units;
-	size_t		D = clf_feature_width(network->config);
+	size_t		D = clf_output_width(network->config);
 	const float *h = direction_columns(network, network->outputs[network->layer]);
 
 	for (int t = 0; t < shard->steps; t++)
@@ -632,10 +714,28 @@ start_backward_direction(ClfNetwork *network)
 	network->stage = CLF_STAGE_BACKWARD;
 }
 
+/* The embeddings' share of what was pooled: to the token each feature came from. */
+static void
+unpool_embeddings(ClfNetwork *network, float *d_embedded)
+{
+	size_t		E = (size_t) network->config->embedding_dim;
+	size_t		P = clf_feature_width(network->config);
+
+	for (int row = 0; row < network->shard->rows; row++)
+	{
+		const float *d_feature = network->d_features + (row + 1) * P - E;
+		const int  *best = network->best + (row + 1) * P - E;
+
+		unpool_maximum(E, d_feature, best, d_embedded);
+	}
+}
+
 /* The embedding rows of the gradient, which layer 0 left in d_outputs[1]. */
 static void
 finish_gradient(ClfNetwork *network)
 {
+	if (network->config->pooling == CLF_POOLING_MAX_MEAN)
+		unpool_embeddings(network, network->d_outputs[1]);
 	network->gradient->nrows = (uint32_t) network->shard->unique;
 	network->gradient->rows = network->shard->ids;
 	network->gradient->values = network->d_outputs[1];

@@ -11,7 +11,7 @@
  * start, advance until it returns true, then read the results.
  *
  * Letters: N tokens and R rows of the shard, U its distinct tokens, T its time
- * steps, D = clf_feature_width, others as in clf.h.
+ * steps, D = clf_output_width, P = clf_feature_width, others as in clf.h.
  */
 #ifndef CLF_NETWORK_H
 #define CLF_NETWORK_H
@@ -81,12 +81,12 @@ typedef struct ClfNetwork
 	float	   *h_previous;		/* [N,H] outputs shifted by one step */
 	float	   *dh_next;		/* [R,H] */
 	float	   *dc;				/* [R,H] */
-	float	   *features;		/* [R,D] pooled, after dropout */
-	float	   *mask;			/* [R,D] dropout factors */
-	int		   *best;			/* [R,D] token of the maximum */
+	float	   *features;		/* [R,P] pooled, after dropout */
+	float	   *mask;			/* [R,P] dropout factors */
+	int		   *best;			/* [R,P] token, or embedding, of the maximum */
 	float	   *probability;	/* [R,C] */
 	float	   *d_logits;		/* [R,C]; the logits, after a pass without gradient */
-	float	   *d_features;		/* [R,D] */
+	float	   *d_features;		/* [R,P] */
 
 	/* where the pass is */
 	const float *weights;

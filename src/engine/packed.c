@@ -57,6 +57,8 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 
 	packed->blocks = blocks_of(config);
 	packed->width = width_of(config);
+	packed->features = config->pooling == CLF_POOLING_MAX_MEAN ?
+		2 * packed->width + (size_t) config->embedding_dim : packed->width;
 	packed->dense_blocks = (classes + CLF_BLOCK - 1) / CLF_BLOCK;
 	for (int layer = 0; layer < config->layers; layer++)
 		for (int direction = 0; direction < clf_directions(config); direction++)
@@ -79,7 +81,7 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 			lstm->w = take(memory, &used, K * columns, sizeof(float));
 			lstm->u = take(memory, &used, H * columns, sizeof(float));
 		}
-	packed->dense = take(memory, &used, packed->dense_blocks * packed->width * CLF_BLOCK,
+	packed->dense = take(memory, &used, packed->dense_blocks * packed->features * CLF_BLOCK,
 						 sizeof(float));
 	packed->dense_bias = take(memory, &used, packed->dense_blocks * CLF_BLOCK, sizeof(float));
 	return used;
@@ -191,7 +193,18 @@ pack_lstm(const ClfModel *model, int layer, int direction, ClfPackedLstm *packed
 					   packed->u_start);
 }
 
-/* The dense layer, whose features are the outputs of the top layer, padded. */
+/* Where a feature stands when outputs, of which there may be two parts, are padded. */
+static size_t
+packed_feature(const ClfConfig *config, const ClfPacked *packed, size_t feature)
+{
+	size_t		D = clf_output_width(config);
+
+	if (feature >= 2 * D)
+		return 2 * packed->width + feature - 2 * D;
+	return feature / D * packed->width + packed_row(config, 1, feature % D);
+}
+
+/* The dense layer. */
 static void
 pack_dense(const ClfModel *model, ClfPacked *packed)
 {
@@ -200,10 +213,10 @@ pack_dense(const ClfModel *model, ClfPacked *packed)
 
 	for (size_t d = 0; d < clf_feature_width(&model->config); d++)
 	{
-		size_t		row = packed_row(&model->config, 1, d);
+		size_t		row = packed_feature(&model->config, packed, d);
 
 		for (size_t k = 0; k < C; k++)
-			packed->dense[(k / CLF_BLOCK * packed->width + row) * CLF_BLOCK + k % CLF_BLOCK] =
+			packed->dense[(k / CLF_BLOCK * packed->features + row) * CLF_BLOCK + k % CLF_BLOCK] =
 				kernel[d * C + k];
 	}
 	memcpy(packed->dense_bias, clf_model_tensor(model, model->table.dense_bias), C * sizeof(float));

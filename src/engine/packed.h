@@ -44,8 +44,9 @@ typedef struct ClfPacked
 	size_t		blocks;
 	size_t		width;			/* directions * H', of a layer's outputs */
 	ClfPackedLstm lstm[CLF_MAX_LAYERS][2];
+	size_t		features;		/* P with outputs padded: width, or 2 width + E */
 	size_t		dense_blocks;	/* classes in blocks of CLF_BLOCK */
-	float	   *dense;			/* [dense_blocks][width][CLF_BLOCK] */
+	float	   *dense;			/* [dense_blocks][features][CLF_BLOCK] */
 	float	   *dense_bias;		/* [dense_blocks][CLF_BLOCK] */
 } ClfPacked;
 

@@ -14,13 +14,22 @@
 size_t
 clf_layer_input(const ClfConfig *config, int layer)
 {
-	return layer == 0 ? (size_t) config->embedding_dim : clf_feature_width(config);
+	return layer == 0 ? (size_t) config->embedding_dim : clf_output_width(config);
+}
+
+size_t
+clf_output_width(const ClfConfig *config)
+{
+	return (size_t) config->units * (config->bidirectional ? 2 : 1);
 }
 
 size_t
 clf_feature_width(const ClfConfig *config)
 {
-	return (size_t) config->units * (config->bidirectional ? 2 : 1);
+	size_t		D = clf_output_width(config);
+
+	return config->pooling == CLF_POOLING_MAX_MEAN ?
+		2 * D + (size_t) config->embedding_dim : D;
 }
 
 /* Append one tensor; false if the block would not fit into memory. */

@@ -52,7 +52,7 @@ typedef struct ClfTensorTable
 	int64_t		parameters;		/* without padding */
 	int			embedding;		/* indexes of the fixed tensors */
 	ClfLstmTensors lstm[CLF_MAX_LAYERS][2]; /* [layer][0 forward, 1 backward] */
-	int			dense_kernel;	/* [D, C] */
+	int			dense_kernel;	/* [P, C] */
 	int			dense_bias;		/* [C] */
 } ClfTensorTable;
 
@@ -85,7 +85,13 @@ extern int	clf_tensor_find(const ClfTensorTable *table, const char *name);
 /* Width of what layer reads: E, or the outputs of the layer below. */
 extern size_t clf_layer_input(const ClfConfig *config, int layer);
 
-/* Width D of the pooled features: H or 2H. */
+/* Width D of a layer's outputs: H or 2H. */
+extern size_t clf_output_width(const ClfConfig *config);
+
+/*
+ * Width P of the pooled features: D; with pooling max_mean 2D + E, the maximum
+ * of the outputs, their mean, the maximum of the embeddings.
+ */
 extern size_t clf_feature_width(const ClfConfig *config);
 
 #endif							/* CLF_TENSOR_H */

@@ -15,7 +15,7 @@ Run it in this directory; the output depends on the seeds below only.
 import numpy as np
 import torch
 
-POOLING = {"last": 0, "max": 1, "mean": 2}
+POOLING = {"last": 0, "max": 1, "mean": 2, "max_mean": 3}
 LOSS = {"cross_entropy": 0, "mse": 1}
 OPTIMIZER = {"sgd": 0, "momentum": 1, "rmsprop": 2, "adam": 3}
 
@@ -35,7 +35,7 @@ def single(rng, scale, *shape):
 
 # ---- networks ----
 
-def make_weights(rng, layers, bidirectional, V, E, H, C):
+def make_weights(rng, layers, bidirectional, pooling, V, E, H, C):
     D = H * (2 if bidirectional else 1)
     weights = {"embedding.weight": single(rng, 1.0, V, E)}
     for layer in range(layers):
@@ -45,7 +45,7 @@ def make_weights(rng, layers, bidirectional, V, E, H, C):
             weights[prefix + "kernel"] = single(rng, 0.6, K, 4 * H)
             weights[prefix + "recurrent"] = single(rng, 0.6, H, 4 * H)
             weights[prefix + "bias"] = single(rng, 0.6, 4 * H)
-    weights["dense.kernel"] = single(rng, 1.0, D, C)
+    weights["dense.kernel"] = single(rng, 1.0, 2 * D + E if pooling == "max_mean" else D, C)
     weights["dense.bias"] = single(rng, 0.6, C)
     return weights
 
@@ -69,13 +69,16 @@ def features_of(lstm, inputs, pooling):
     if pooling == "last":
         directions = 2 if lstm.bidirectional else 1
         return h[-directions:, 0].reshape(-1)
-    return outputs[:, 0].max(0)[0] if pooling == "max" else outputs[:, 0].mean(0)
+    maximum, mean = outputs[:, 0].max(0)[0], outputs[:, 0].mean(0)
+    if pooling == "max_mean":
+        return torch.cat([maximum, mean, inputs.max(0)[0]])
+    return maximum if pooling == "max" else mean
 
 
 def network_case(out, name, seed, layers, bidirectional, pooling, loss, V=20, E=6, H=5, C=3,
                  lengths=(1, 7, 4, 2, 7, 1, 5), weighted=False):
     rng = np.random.default_rng(seed)
-    weights = make_weights(rng, layers, bidirectional, V, E, H, C)
+    weights = make_weights(rng, layers, bidirectional, pooling, V, E, H, C)
     rows = [rng.integers(0, V, n) for n in lengths]
     classes = rng.integers(0, C, len(rows))
     row_weight = rng.integers(1, 9, len(rows)) / 4.0 if weighted else np.ones(len(rows))
@@ -129,6 +132,8 @@ def networks():
         network_case(out, "stack3_bilstm_max_mse", 7, 3, 1, "max", "mse", E=3, H=3)
         network_case(out, "wide_bilstm_max_cross_entropy", 8, 1, 1, "max", "cross_entropy", V=9, E=3, H=17, C=2,
                      lengths=(3, 12, 12, 1))
+        network_case(out, "bilstm_max_mean_cross_entropy", 10, 1, 1, "max_mean", "cross_entropy", weighted=True)
+        network_case(out, "stack2_max_mean_mse", 11, 2, 0, "max_mean", "mse", V=9, E=7, H=3)
         network_case(out, "one_class_pair_long_last", 9, 1, 0, "last", "cross_entropy", H=4, C=2, lengths=(40, 39))
 
 
@@ -155,7 +160,7 @@ def optimizer_case(out, name, seed, kind, dense_updates, rate, steps=10, average
     rng = np.random.default_rng(seed)
     V, E, H, C = 7, 2, 2, 2
     momentum = 0.875
-    weights = make_weights(rng, 1, 0, V, E, H, C)
+    weights = make_weights(rng, 1, 0, "last", V, E, H, C)
     out.write("case %s\n" % name)
     write(out, "config", [OPTIMIZER[kind], dense_updates, rate, momentum, average, V, E, H, C, steps])
     for tensor, values in weights.items():

@@ -137,9 +137,10 @@ def deep_scores(config, tensors, words):
     else:
         ids = ids[:maxlen] or [0]
 
-    x = tensors["embedding.weight"][ids]
+    embedded = tensors["embedding.weight"][ids]
     if "embedding.scale" in tensors:
-        x = x * tensors["embedding.scale"][ids][:, None]
+        embedded = embedded * tensors["embedding.scale"][ids][:, None]
+    x = embedded
     for layer in range(config["layers"]):
         parts = lambda d: [tensors[f"lstm.{layer}.{d}.{p}"] for p in ("kernel", "recurrent", "bias")]
         outputs = [lstm(x, *parts("forward"))]
@@ -151,6 +152,8 @@ def deep_scores(config, tensors, words):
         features = x.max(axis=0)
     elif config["pooling"] == "mean":
         features = x.mean(axis=0)
+    elif config["pooling"] == "max_mean":
+        features = np.concatenate([x.max(axis=0), x.mean(axis=0), embedded.max(axis=0)])
     else:
         # where each direction ends: the last token forward, the first backward
         features = np.concatenate([outputs[0][-1]] + [o[0] for o in outputs[1:]])

@@ -26,6 +26,7 @@ my %models = (
 	'words' => '{"architecture": "linear", "char_ngrams": false, "wide_c": 1}',
 	'bilstm' => '{"epochs": 2, "architecture": "bilstm"}',
 	'mean' => '{"epochs": 2, "architecture": "bilstm", "units": 7, "pooling": "mean", "layers": 2}',
+	'both' => '{"epochs": 2, "architecture": "bilstm", "units": 10, "pooling": "max_mean"}',
 	'last' => '{"epochs": 2, "architecture": "bilstm", "units": 12, "pooling": "last"}',
 	'one_way' => '{"epochs": 2, "architecture": "bilstm", "units": 16, "bidirectional": false, "pooling": "max"}',
 	'textbook' => '{"epochs": 2, "units": 16, "architecture": "lstm", "tokenizer": "keras", "embedding_dim": 9}',);

@@ -118,7 +118,7 @@ all_architectures(void)
 {
 	for (int id = 0; id < UNIT_ARCHITECTURES; id++)
 		for (int layers = 1; layers <= (id == CLF_ARCH_LINEAR ? 1 : 2); layers++)
-			for (int pooling = 0; pooling < (id == CLF_ARCH_LINEAR ? 1 : 3); pooling++)
+			for (int pooling = 0; pooling < (id == CLF_ARCH_LINEAR ? 1 : 4); pooling++)
 			{
 				char		name[128];
 

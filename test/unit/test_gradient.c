@@ -44,7 +44,8 @@ static void
 check_tensor(const ClfTensor *tensor, const float *analytic)
 {
 	size_t		count = tensor->rows * tensor->columns;
-	float		step = config.pooling == CLF_POOLING_MAX ? 2e-3f : 1e-2f;
+	bool		maximum = config.pooling == CLF_POOLING_MAX || config.pooling == CLF_POOLING_MAX_MEAN;
+	float		step = maximum ? 2e-3f : 1e-2f;
 	double		largest = 1e-2;
 	double		wrong = 0;
 	double		sum_square = 0;
@@ -69,7 +70,7 @@ check_tensor(const ClfTensor *tensor, const float *analytic)
 		wrong += error > TOLERANCE * largest;
 		sum_square += error * error;
 	}
-	CHECK(config.pooling == CLF_POOLING_MAX || wrong == 0, "%s: %g elements are off by more than %g",
+	CHECK(maximum || wrong == 0, "%s: %g elements are off by more than %g",
 		  tensor->name, wrong, TOLERANCE * largest);
 	CHECK(sqrt(sum_square / (double) count) < TOLERANCE * largest, "%s is off by %g of %g",
 		  tensor->name, sqrt(sum_square / (double) count), largest);
@@ -120,14 +121,14 @@ combination(void)
 int
 main(void)
 {
-	static const char *const poolings[] = {"last", "max", "mean"};
+	static const char *const poolings[] = {"last", "max", "mean", "max_mean"};
 	static const char *const losses[] = {"cross_entropy", "mse"};
 
 	unit_memory_init(&memory);
 	clf_mem_init(&mem, &memory.allocator);
 	for (int layers = 1; layers <= 3; layers++)
 		for (int bidirectional = 0; bidirectional <= 1; bidirectional++)
-			for (int pooling = 0; pooling < 3; pooling++)
+			for (int pooling = 0; pooling < 4; pooling++)
 				for (int loss = 0; loss < 2; loss++)
 					for (int dropout = 0; dropout <= 1; dropout++)
 					{

@@ -204,7 +204,7 @@ all_architectures(void)
 	for (int id = 0; id < UNIT_ARCHITECTURES; id++)
 		for (int layers = 1; layers <= (id == CLF_ARCH_LINEAR ? 1 : 3); layers++)
 			for (int bidirectional = 0; bidirectional <= 1; bidirectional++)
-				for (int pooling = 0; pooling < 3; pooling++)
+				for (int pooling = 0; pooling < 4; pooling++)
 					for (int u = 0; u < 5; u++)
 					{
 						char		name[128];

@@ -136,7 +136,7 @@ learns_with_every_architecture(void)
 static void
 learns_with_every_pooling_and_loss(void)
 {
-	for (int pooling = 0; pooling < 3; pooling++)
+	for (int pooling = 0; pooling < 4; pooling++)
 		for (int loss = 0; loss < 2; loss++)
 		{
 			ClfConfig	config;

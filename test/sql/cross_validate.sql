@@ -59,7 +59,9 @@ SELECT * FROM textclf_cross_validate('docs', 'doc', 'label', 101);
 SELECT * FROM textclf_cross_validate('docs', 'doc', 'label', NULL);
 SELECT * FROM textclf_cross_validate(NULL, 'doc', 'label');
 SELECT * FROM textclf_cross_validate('docs', 'doc', 'lable');
+\set VERBOSITY terse
 SELECT * FROM textclf_cross_validate('docs', 'doc', 'label', 2, '{"units": 0}');
+\set VERBOSITY default
 CREATE VIEW few AS SELECT doc, label FROM docs WHERE i BETWEEN 1 AND 3;
 SELECT * FROM textclf_cross_validate('few', 'doc', 'label');
 CREATE VIEW one_label AS SELECT doc, 'x' AS label FROM docs;

@@ -108,7 +108,7 @@ like( sqlstate($node, 'postgres', train('none', 1000, 1)),
 	qr/^22023: invalid value for option "workers"/, 'too many workers are refused');
 
 # ---- a training that is killed ----
-$node->append_conf('postgresql.conf', 'max_worker_processes = 8');
+$node->append_conf('postgresql.conf', "max_worker_processes = 8\nrestart_after_crash = on");
 $node->restart;
 $session = session_start($node, 'postgres', 'killed');
 session_send($session, train('endless', 2));

@@ -96,8 +96,8 @@ static StoreQuery launch_query = {
 static StoreQuery settings_query = {
 	"SELECT pg_catalog.set_config(s.key, s.value, false) "
 	"FROM %1$s.textclf_job AS j, pg_catalog.jsonb_each_text(j.settings) AS s "
-	"WHERE j.id" EQ "$1",
-	{INT8OID}
+	"WHERE j.id" EQ "$1 AND j.segment" EQ "$2",
+	{INT8OID, INT8OID}
 };
 
 static StoreQuery finish_query = {
@@ -263,11 +263,11 @@ JobStoreLaunch(int64 id, dsm_handle segment)
 }
 
 void
-JobStoreApplySettings(int64 id)
+JobStoreApplySettings(const Job *job)
 {
-	Datum		argument = Int64GetDatum(id);
+	Datum		arguments[] = {Int64GetDatum(job->id), Int64GetDatum((int64) job->segment)};
 
-	change(&settings_query, &argument, NULL);
+	change(&settings_query, arguments, NULL);
 }
 
 bool

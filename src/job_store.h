@@ -81,7 +81,7 @@ extern List *JobStoreList(bool unfinished);
 extern bool JobStoreLaunch(int64 id, dsm_handle segment);
 
 /* Take over the settings with which the job was asked for. */
-extern void JobStoreApplySettings(int64 id);
+extern void JobStoreApplySettings(const Job *job);
 
 /*
  * Enter what came of a job that has no outcome yet.  False: there is no such

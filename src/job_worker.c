@@ -135,6 +135,18 @@ settle_lost_jobs(void)
 }
 
 /*
+ * The row of this process's job, or NULL.  It must name the segment: the id of
+ * a job that was rolled back may belong to another by now.
+ */
+static Job *
+get_job(const JobRun *run)
+{
+	Job		   *job = JobStoreGet(JobSegmentTicket(run->segment)->job);
+
+	return job != NULL && job->segment == JobSegmentHandle(run->segment) ? job : NULL;
+}
+
+/*
  * Read the job's row.  False if there is no such job: it was rolled back, or
  * cancelled in the transaction that asked for it.
  */
@@ -142,11 +154,11 @@ static bool
 take_job(JobRun *run)
 {
 	begin_transaction(run);
-	run->job = JobStoreGet(JobSegmentTicket(run->segment)->job);
+	run->job = get_job(run);
 	if (run->job != NULL && run->job->outcome.state == JOB_UNFINISHED)
 	{
 		settle_lost_jobs();
-		JobStoreApplySettings(run->job->id);
+		JobStoreApplySettings(run->job);
 	}
 	commit_transaction(run);
 	return run->job != NULL && run->job->outcome.state == JOB_UNFINISHED;
@@ -253,7 +265,7 @@ record_failure(JobRun *run)
 	outcome.error = format_error(error);
 	begin_transaction(run);
 	if (run->job == NULL)
-		run->job = JobStoreGet(JobSegmentTicket(run->segment)->job);
+		run->job = get_job(run);
 	if (run->job != NULL)
 		JobStoreFinish(run->job, &run->progress, &outcome);
 	commit_transaction(run);

@@ -318,4 +318,26 @@ ask("SELECT textclf_cancel($job)");
 ok(wait_until(sub { (sqlstate($node, 'postgres', call('two', $short))) eq '' }, 30), 'when it has ended there is one again');
 ok( wait_until(sub { ask(q{SELECT state FROM textclf_jobs WHERE model = 'two'}) eq 'done' }, 60), 'which does the next');
 
+# A transaction whose second job finds no process is rolled back when the first has its worker, and
+# before that can look, another session plants a row of the same id.
+my $planter = session_start($node, 'postgres', 'planter');
+my $rolled_back = ask('BEGIN; ' . call('rolled_back', $short));
+session_send($planter, 'BEGIN; LOCK TABLE textclf_job;');
+ok( wait_until(sub { ask("SELECT count(*) FROM pg_locks WHERE pid = $planter->{pid} AND NOT granted") eq '1' }, 30),
+	'a session that waits for the table of jobs');
+session_send($asker, call('rolled_back', $short) . '; COMMIT;');
+session_wait($asker, 60);
+like($asker->{err}, qr/no worker process is free/, 'a transaction is rolled back after one of its workers has started');
+session_wait($planter, 60);
+session_send($planter, qq{INSERT INTO textclf_job (id, role, source, source_name, text_column, label_column, model, options, settings)
+	OVERRIDING SYSTEM VALUE
+	VALUES ($rolled_back, 'pg_monitor', 'rows', 'rows', 'doc', 'label', 'planted', '$short', '{}'); COMMIT;});
+session_wait($planter, 60);
+is($planter->{err}, '', 'its id is given to another job');
+session_end($planter);
+ok( wait_until(sub { ask(q{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'textclf job'}) eq '0' }, 60),
+	'the worker ends');
+is(models('planted') . models('rolled_back'), '00', 'and has not taken the job of another for its own');
+is(state_of($rolled_back), 'queued', 'nor ended it');
+
 done_testing();

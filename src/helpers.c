@@ -23,6 +23,7 @@
 #include "storage/proc.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/resowner.h"
 #include "utils/wait_event.h"
 
 #include "blas.h"
@@ -104,9 +105,14 @@ HelpersCreate(int32 workers, bool outlive_transaction)
 	return helpers;
 }
 
+/*
+ * Wake the helpers for what has just been written.  Either they see it when
+ * they have said that they work, or this sees that they do.
+ */
 static void
 wake_helpers(HelperControl *control)
 {
+	pg_memory_barrier();
 	for (int i = 0; i < MAX_HELPERS; i++)
 		if (pg_atomic_read_u32(&control->stages[i]) == HELPER_WORKING)
 		{
@@ -122,7 +128,6 @@ stop_helpers(dsm_segment *segment, Datum unused)
 	HelperControl *control = control_of(segment);
 
 	pg_atomic_write_u32(&control->stopped, 1);
-	pg_memory_barrier();
 	wake_helpers(control);
 }
 
@@ -145,41 +150,61 @@ fill_control(HelperControl *control, size_t size)
 }
 
 /*
- * ClfTeamHost.share.  Where there is no room for a segment (a small /dev/shm,
- * say), the training does without: nothing of its transaction was touched.
+ * Make a segment that belongs to this process, or return NULL where there is
+ * no room for one (in a small /dev/shm, say).  Failing leaves something behind,
+ * which goes with a resource owner of its own.
  */
+static dsm_segment *
+create_segment(Size size)
+{
+	MemoryContext context = CurrentMemoryContext;
+	ResourceOwner caller = CurrentResourceOwner;
+	ResourceOwner owner = ResourceOwnerCreate(caller, "textclf helpers");
+	dsm_segment *volatile segment = NULL;
+
+	CurrentResourceOwner = owner;
+	PG_TRY();
+	{
+		segment = dsm_create(size, DSM_CREATE_NULL_IF_MAXSEGMENTS);
+		if (segment != NULL)
+			dsm_pin_mapping(segment);
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	CurrentResourceOwner = caller;
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_BEFORE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_LOCKS, false, false);
+	ResourceOwnerRelease(owner, RESOURCE_RELEASE_AFTER_LOCKS, false, false);
+	ResourceOwnerDelete(owner);
+	return segment;
+}
+
+/* ClfTeamHost.share: without a segment, the training does without helpers. */
 static void *
 share(void *context, size_t size, int count)
 {
 	Helpers    *helpers = context;
-	MemoryContext caller = CurrentMemoryContext;
-	void	   *volatile block = NULL;
+	dsm_segment *segment;
 
-	PG_TRY();
-	{
-		dsm_segment *segment = dsm_create(add_size(CONTROL_SIZE, size),
-										  DSM_CREATE_NULL_IF_MAXSEGMENTS);
+	if (size > SIZE_MAX - CONTROL_SIZE)
+		return NULL;
+	segment = create_segment(CONTROL_SIZE + size);
+	if (segment == NULL)
+		return NULL;
+	if (!helpers->outlive_transaction)
+		dsm_unpin_mapping(segment);
 
-		if (segment != NULL)
-		{
-			/* segments made of min_dynamic_shared_memory are not zeros */
-			memset(dsm_segment_address(segment), 0, CONTROL_SIZE + size);
-			fill_control(control_of(segment), size);
-			on_dsm_detach(segment, stop_helpers, (Datum) 0);
-			if (helpers->outlive_transaction)
-				dsm_pin_mapping(segment);
-			helpers->segment = segment;
-			helpers->most = Min(helpers->most, count);
-			block = block_of(segment);
-		}
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(caller);
-		FlushErrorState();
-	}
-	PG_END_TRY();
-	return block;
+	/* segments made of min_dynamic_shared_memory are not zeros */
+	memset(dsm_segment_address(segment), 0, CONTROL_SIZE + size);
+	fill_control(control_of(segment), size);
+	on_dsm_detach(segment, stop_helpers, (Datum) 0);
+	helpers->segment = segment;
+	helpers->most = Min(helpers->most, count);
+	return block_of(segment);
 }
 
 /* ClfTeamHost.start */
@@ -340,7 +365,7 @@ textclf_helper_main(Datum main_arg)
 
 	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(number));
 	segment = dsm_attach(DatumGetUInt32(main_arg));
-	if (segment == NULL)
+	if (segment == NULL || pg_atomic_read_u32(&control_of(segment)->stopped) != 0)
 		proc_exit(0);			/* the training is over */
 	control = control_of(segment);
 	BackgroundWorkerInitializeConnectionByOid(control->database, control->role, 0);
@@ -356,6 +381,7 @@ textclf_helper_main(Datum main_arg)
 	control->procs[number] = MyProc;
 	pg_write_barrier();
 	pg_atomic_write_u32(&control->stages[number], HELPER_WORKING);
+	pg_memory_barrier();		/* before what wake_helpers tells is read */
 
 	work(control, helper);
 	pg_atomic_write_u32(&control->stages[number], HELPER_LEFT);

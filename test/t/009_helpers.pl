@@ -107,6 +107,24 @@ is(weights('w3'), weights('w0'), 'a training for which no process is free makes 
 like( sqlstate($node, 'postgres', train('none', 1000, 1)),
 	qr/^22023: invalid value for option "workers"/, 'too many workers are refused');
 
+# ---- no room for shared memory ----
+SKIP:
+{
+	skip 'prlimit is missing', 3 if system('prlimit --version >/dev/null 2>&1') != 0;
+	$session = session_start($node, 'postgres', 'cramped');
+	# more than a segment of the WAL, less than the memory to be shared
+	system('prlimit', '--pid', $session->{pid}, '--fsize=20971520:20971520') == 0 or die 'prlimit failed';
+	session_send($session, 'CREATE TEMP VIEW few AS SELECT * FROM rows LIMIT 200;');
+	session_wait($session, 10);
+	session_send($session, q{SET textclf.progress = off;
+		SELECT model FROM textclf_train('few', 'doc', 'label', 'cramped',
+			'{"architecture": "bilstm", "units": 256, "embedding_dim": 256, "epochs": 1, "workers": 2}');});
+	is(session_wait($session, 120), "cramped\n", 'a training that cannot share memory does without');
+	is($session->{err}, '', 'and says nothing of it');
+	is(helpers(), 0, 'nor has helpers');
+	session_end($session);
+}
+
 # ---- a training that is killed ----
 $node->append_conf('postgresql.conf', "max_worker_processes = 8\nrestart_after_crash = on");
 $node->restart;

@@ -17,6 +17,7 @@
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -45,8 +46,7 @@ static struct
 {
 	uint64		as_of;			/* invalidations before it was read; 0: never */
 	Oid			extension;
-	Oid			table;			/* textclf_model, which stands for all */
-	Oid			owner;			/* of that table */
+	Oid			table;			/* textclf_model, which stands for all; invalid while it is looked for */
 	char	   *schema;			/* quoted; in TopMemoryContext */
 } place;
 
@@ -55,7 +55,7 @@ static StoreQuery *prepared = NULL; /* those with a plan, for place.schema */
 static void
 relation_changed(Datum argument, Oid relation)
 {
-	if (relation == InvalidOid || relation == place.table)
+	if (relation == InvalidOid || place.table == InvalidOid || relation == place.table)
 		invalidations++;
 }
 
@@ -88,7 +88,35 @@ find_extension(Oid *extension, Oid *schema)
 	table_close(catalog, AccessShareLock);
 }
 
-/* Owner of a table. */
+/*
+ * The table of models in the schema of the extension, and that schema's name.
+ * The extension may be replaced by another while this looks.
+ */
+static Oid
+find_table(Oid *extension, char **schema_name)
+{
+	Oid			before = InvalidOid;
+	Oid			schema;
+
+	for (;;)
+	{
+		Oid			table;
+
+		find_extension(extension, &schema);
+		table = get_relname_relid(MODEL_TABLE, schema);
+		*schema_name = get_namespace_name(schema);
+		if (OidIsValid(table) && *schema_name != NULL)
+			return table;
+		if (*extension == before)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_TABLE),
+					 errmsg("extension \"%s\" has lost its table \"%s\"",
+							EXTENSION_NAME, MODEL_TABLE)));
+		before = *extension;
+	}
+}
+
+/* Owner of a table that is locked. */
 static Oid
 table_owner(Oid table)
 {
@@ -116,14 +144,13 @@ drop_plans(void)
 	}
 }
 
-/* Read place, unless it is up to date. */
+/* Read place, unless it is up to date.  It can change until its table is locked. */
 static void
 find_place(void)
 {
 	static bool registered = false;
 	uint64		now = invalidations;
 	Oid			extension;
-	Oid			schema;
 	Oid			table;
 	char	   *schema_name;
 
@@ -136,15 +163,8 @@ find_place(void)
 		registered = true;
 	}
 
-	find_extension(&extension, &schema);
-	table = get_relname_relid(MODEL_TABLE, schema);
-	schema_name = get_namespace_name(schema);
-	if (!OidIsValid(table) || schema_name == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("extension \"%s\" has lost its table \"%s\"",
-						EXTENSION_NAME, MODEL_TABLE)));
-
+	place.table = InvalidOid;
+	table = find_table(&extension, &schema_name);
 	if (place.schema == NULL || extension != place.extension ||
 		strcmp(place.schema, quote_identifier(schema_name)) != 0)
 	{
@@ -157,8 +177,25 @@ find_place(void)
 	}
 	place.extension = extension;
 	place.table = table;
-	place.owner = table_owner(table);
 	place.as_of = now;
+}
+
+/* Likewise, so that it does not change before the transaction ends. */
+static void
+lock_place(void)
+{
+	for (;;)
+	{
+		Oid			table;
+
+		find_place();
+		table = place.table;
+		LockRelationOid(table, AccessShareLock);
+		find_place();			/* the lock may have been waited for */
+		if (place.table == table)
+			return;
+		UnlockRelationOid(table, AccessShareLock);
+	}
 }
 
 bool
@@ -187,9 +224,9 @@ void
 StoreBegin(StoreSession *session)
 {
 	session->caller = CurrentMemoryContext;
-	find_place();
+	lock_place();
 	GetUserIdAndSecContext(&session->user, &session->security_context);
-	SetUserIdAndSecContext(place.owner,
+	SetUserIdAndSecContext(table_owner(place.table),
 						   session->security_context |
 						   SECURITY_LOCAL_USERID_CHANGE |
 						   SECURITY_NOFORCE_RLS);

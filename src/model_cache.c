@@ -219,6 +219,7 @@ check_icu(const ModelVersion *version, const ClfModel *model)
 
 	if (warned ||
 		clf_model_config(model)->tokenizer != CLF_TOKENIZER_UNICODE ||
+		clf_model_icu_version(model)[0] == '\0' ||	/* not trained by us */
 		atoi(clf_model_icu_version(model)) == atoi(clf_icu_version()))
 		return;
 	warned = true;

@@ -308,7 +308,7 @@ extern const char *clf_model_token(const ClfModel *model, int id,
  */
 extern uint32_t clf_model_token_rows(const ClfModel *model, int id);
 
-/* "72.1": the ICU the model was trained under, and the one that runs now */
+/* "72.1": the ICU the model was trained under ("": none), and the one that runs now */
 extern const char *clf_model_icu_version(const ClfModel *model);
 extern const char *clf_icu_version(void);
 

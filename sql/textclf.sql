@@ -312,6 +312,11 @@ AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION textclf_history(text) IS
 'figures of each epoch of a training';
 
+CREATE FUNCTION textclf_report(model text) RETURNS text
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+COMMENT ON FUNCTION textclf_report(text) IS
+'a page of HTML: what a model learned from, how that went, how good it is';
+
 CREATE FUNCTION textclf_tokens(
 	model text, doc text,
 	OUT "position" int, OUT token text, OUT id int, OUT in_vocabulary boolean)

@@ -27,6 +27,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/timestamp.h"
 
 #include "compat.h"
 #include "model_store.h"
@@ -39,6 +40,7 @@ typedef enum QueryId
 	QUERY_RESOLVE,
 	QUERY_FETCH,
 	QUERY_FETCH_INFO,
+	QUERY_FETCH_FACTS,
 	QUERY_LIST,
 	QUERY_OWNER,
 	QUERY_DEPLOYED,
@@ -84,6 +86,15 @@ static StoreQuery queries[QUERY_COUNT] = {
 	{TEXTOID, INT4OID}},
 	[QUERY_FETCH_INFO] = {
 		"SELECT v.info FROM %1$s.textclf_version AS v "
+		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
+	{TEXTOID, INT4OID}},
+	/* model, version */
+	[QUERY_FETCH_FACTS] = {
+		"SELECT v.created, pg_catalog.octet_length(v.bytes)::pg_catalog.int8, "
+		"  COALESCE(v.version" EQ
+		"    (SELECT d.version FROM %1$s.textclf_deployment AS d "
+		"     WHERE d.model" EQ "v.model ORDER BY d.number DESC LIMIT 1), false) "
+		"FROM %1$s.textclf_version AS v "
 		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
 	{TEXTOID, INT4OID}},
 	[QUERY_LIST] = {
@@ -443,6 +454,24 @@ Jsonb *
 ModelStoreFetchInfo(const ModelVersion *version)
 {
 	return DatumGetJsonbP(fetch(QUERY_FETCH_INFO, version));
+}
+
+void
+ModelStoreFetchFacts(const ModelVersion *version, ModelFacts *facts)
+{
+	StoreSession session;
+	Datum		arguments[] = {
+		CStringGetTextDatum(version->name), Int32GetDatum(version->version)
+	};
+	bool		isnull;
+
+	StoreBegin(&session);
+	if (run_query(QUERY_FETCH_FACTS, STORE_ACTIVE, arguments, NULL) == 0)
+		report_no_version(version->name, version->version);
+	facts->created = DatumGetTimestampTz(StoreColumn(1, &isnull));
+	facts->bytes = DatumGetInt64(StoreColumn(2, &isnull));
+	facts->deployed = DatumGetBool(StoreColumn(3, &isnull));
+	StoreEnd(&session);
 }
 
 /* ---- changing --------------------------------------------------------- */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
@@ -73,6 +74,16 @@ extern bytea *ModelStoreFetch(const ModelVersion *version);
 
 /* What is remembered of its training. */
 extern Jsonb *ModelStoreFetchInfo(const ModelVersion *version);
+
+/* What else is known of it. */
+typedef struct ModelFacts
+{
+	TimestampTz created;
+	int64		bytes;			/* of the model */
+	bool		deployed;		/* does the name alone mean it? */
+} ModelFacts;
+
+extern void ModelStoreFetchFacts(const ModelVersion *version, ModelFacts *facts);
 
 /* ---- changing --------------------------------------------------------- */
 

@@ -46,6 +46,13 @@ $node->safe_psql('db_utf8', import_statement('db_latin1', 'seasons'));
 is($node->safe_psql('db_utf8', $ask =~ s/'seasons'/'carried'/gr),
 	$utf8, 'a model of a LATIN1 database answers the same in a UTF8 database');
 
+# a page is of ASCII, whatever the encoding
+my %pages = map { my ($database, $model) = @$_; $database => $node->safe_psql($database,
+	"SELECT replace(replace(textclf_report('$model'), '\n', ' '), '$model', 'm')") }
+  ([ 'db_utf8', 'carried' ], [ 'db_latin1', 'seasons' ]);
+like($pages{db_latin1}, qr/<bdi>&#233;t&#233;<\/bdi>/, 'LATIN1: a label with accents on a page');
+is($pages{db_latin1} =~ s/Stored [^<]*//r, $pages{db_utf8} =~ s/Stored [^<]*//r, 'the same page as of UTF8');
+
 # one whose labels the other encoding cannot express is refused
 $node->safe_psql('db_utf8', q{
 	TRUNCATE rows;
@@ -58,6 +65,8 @@ like(sqlstate($node, 'db_latin1', import_statement('db_utf8', 'seasons')),
 $node->safe_psql('postgres', q{CREATE DATABASE db_ascii TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'});
 $node->safe_psql('db_ascii', "CREATE EXTENSION textclf; $rows $train");
 is($node->safe_psql('db_ascii', $ask), $utf8, 'SQL_ASCII with UTF-8 bytes: the same labels and probabilities');
+like($node->safe_psql('db_ascii', q{SELECT textclf_report('seasons')}),
+	qr/<bdi>&#233;t&#233;<\/bdi>/, 'SQL_ASCII: a page');
 
 # offsets count as substr() does: characters, or bytes where the server knows none
 for my $encoding ('utf8', 'latin1', 'ascii')

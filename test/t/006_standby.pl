@@ -41,6 +41,8 @@ my $second = same_answer('the standby follows a new version');
 isnt($second, $first, 'which gives another answer');
 $primary->safe_psql('postgres', q{SELECT textclf_deploy('m', 1)});
 is(same_answer('the standby follows a deployment'), $first, 'back to the first answer');
+is( $standby->safe_psql('postgres', q{SELECT textclf_report('m@2')}),
+	$primary->safe_psql('postgres', q{SELECT textclf_report('m@2')}), 'and tells of it what the primary tells');
 
 like(sqlstate($standby, 'postgres', sprintf($train, 1)), qr/^25006:/, 'a training on the standby is refused');
 like(sqlstate($standby, 'postgres', q{SELECT textclf_train_background('rows', 'doc', 'label', 'm')}),

@@ -288,7 +288,7 @@ extern const ClfConfig *clf_model_config(const ClfModel *model);
 extern int	clf_model_classes(const ClfModel *model);
 extern int	clf_model_vocabulary(const ClfModel *model);	/* V, ids 0, 1 included */
 extern int64_t clf_model_parameters(const ClfModel *model);
-extern size_t clf_model_memory(const ClfModel *model);	/* bytes held */
+extern size_t clf_model_memory(const ClfModel *model);	/* bytes held, without an image */
 
 /* Label of class 0..C-1, and its length in bytes; not NUL-terminated. */
 extern const char *clf_model_label(const ClfModel *model, int class_id,
@@ -315,11 +315,43 @@ extern const char *clf_icu_version(void);
 /*
  * A text the host attaches to a model (textclf: JSON with the figures of the
  * training); travels with the bytes, not interpreted by the engine.  The
- * setter copies and is for a model that is not shared yet.
+ * setter copies and is for a model that is not shared yet, nor an image.
  */
 extern const char *clf_model_info(const ClfModel *model, size_t *length);
 extern ClfStatus clf_model_set_info(ClfModel *model, const char *info,
 									size_t length, ClfError *error);
+
+/* ---- images ----------------------------------------------------------- */
+
+/*
+ * An image is a model as it stands in memory, without addresses, so that any
+ * number of processes can read one copy of it in place.  Unlike model bytes it
+ * suits one build of the engine on one kind of CPU; nobody keeps it.
+ *
+ * write is called with the bytes of an image one after the other and must not
+ * unwind the stack; if it returns false, writing ends with CLF_ERR_HOST.  An
+ * image of more than limit bytes is not begun: CLF_ERR_LIMIT.
+ */
+typedef bool (*ClfImageWrite) (void *context, const void *bytes, size_t size);
+
+extern ClfStatus clf_image_write(const ClfModel *model,
+								 const ClfAllocator *allocator, size_t limit,
+								 ClfImageWrite write, void *context,
+								 ClfError *error);
+
+/* A number for the form of the images that are written and read here. */
+extern uint64_t clf_image_layout(void);
+
+/*
+ * Make a model of an image that begins at a multiple of 64 bytes, and that must
+ * stay there unchanged until the model is freed.  It predicts bit for bit what
+ * the model that was written does, and holds a few kB of its own.
+ * CLF_ERR_CORRUPT if it is no image for this engine, or one in which something
+ * could be looked up beyond its end.  Weights are not checked.
+ */
+extern ClfStatus clf_image_attach(const ClfAllocator *allocator,
+								  const void *image, size_t size,
+								  ClfModel **model, ClfError *error);
 
 /* ---- prediction ------------------------------------------------------- */
 

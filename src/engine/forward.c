@@ -35,6 +35,19 @@ columns(const ClfForward *forward)
 
 /* ---- buffers ---- */
 
+/* Where a model brings projections, use them. */
+static bool
+take_table(ClfForward *forward)
+{
+	const ClfProjected *projected = &forward->model->projected;
+
+	if (projected->kernels != forward->kernels || forward->packed != &forward->model->packed)
+		return false;
+	forward->table.ids = projected->ids;
+	memcpy(forward->table.gates, projected->gates, sizeof projected->gates);
+	return true;
+}
+
 /* A table of as many tokens as fit; without, all are computed. */
 static bool
 init_table(ClfForward *forward)
@@ -91,7 +104,7 @@ init_buffers(ClfForward *forward)
 			return false;
 		memset(forward->zero_bytes, CLF_ZERO, states(forward));
 	}
-	return init_table(forward);
+	return take_table(forward) || init_table(forward);
 }
 
 ClfStatus
@@ -112,8 +125,9 @@ clf_forward_init(ClfForward *forward, const ClfModel *model, const ClfPacked *pa
 void
 clf_forward_free(ClfForward *forward)
 {
+	bool		own = forward->mem && forward->table.gates[0] != forward->model->projected.gates[0];
 	void	   *blocks[] = {
-		forward->table.gates[0], forward->table.gates[1],
+		own ? forward->table.gates[0] : NULL, own ? forward->table.gates[1] : NULL,
 		forward->table.known[0], forward->table.known[1],
 		forward->offset, forward->inputs, forward->outputs,
 		forward->input_bytes, forward->output_bytes,
@@ -218,7 +232,7 @@ add_token(ClfForward *forward, Projection *work, int direction, uint32_t id)
 	{
 		gates = forward->table.gates[direction] + id * columns(forward);
 		forward->gates_of[work->tokens++] = gates;
-		if (forward->table.known[direction][id])
+		if (forward->table.known[direction] == NULL || forward->table.known[direction][id])
 			return;
 		forward->table.known[direction][id] = true;
 	}
@@ -248,14 +262,29 @@ add_place(ClfForward *forward, Projection *work, size_t place)
 		add_projection(forward, work, forward->inputs + place * width, 1.0f, gates);
 }
 
+/* Do the work that was put together for a direction of a layer. */
+static void
+project(ClfForward *forward, int layer, int direction, const Projection *work)
+{
+	const ClfPackedLstm *lstm = &forward->packed->lstm[layer][direction];
+	size_t		K = clf_packed_input(&forward->model->config, layer);
+	size_t		blocks = forward->packed->blocks;
+
+	if (forward->packed->bytes)
+		forward->kernels->project_bytes(work->count, clf_packed_fours(K),
+										(const uint8_t *const *) forward->x, forward->factor,
+										blocks, lstm->w_bytes, lstm->w_start, lstm->scale,
+										lstm->bias, forward->out);
+	else
+		forward->kernels->project(work->count, K, (const float *const *) forward->x, blocks,
+								  lstm->w, lstm->bias, forward->out);
+}
+
 /* Compute the gates of the steps begin to end. */
 static void
 project_steps(ClfForward *forward, const Pass *pass, int layer, int direction,
 			  size_t begin, size_t end)
 {
-	const ClfPackedLstm *lstm = &forward->packed->lstm[layer][direction];
-	size_t		K = clf_packed_input(&forward->model->config, layer);
-	size_t		blocks = forward->packed->blocks;
 	Projection	work = {0, 0};
 
 	for (size_t step = begin; step < end; step++)
@@ -268,14 +297,21 @@ project_steps(ClfForward *forward, const Pass *pass, int layer, int direction,
 			else
 				add_place(forward, &work, forward->offset[t] + row);
 		}
-	if (forward->packed->bytes)
-		forward->kernels->project_bytes(work.count, clf_packed_fours(K),
-										(const uint8_t *const *) forward->x, forward->factor,
-										blocks, lstm->w_bytes, lstm->w_start, lstm->scale,
-										lstm->bias, forward->out);
-	else
-		forward->kernels->project(work.count, K, (const float *const *) forward->x, blocks,
-								  lstm->w, lstm->bias, forward->out);
+	project(forward, layer, direction, &work);
+}
+
+void
+clf_forward_fill_table(ClfForward *forward)
+{
+	for (int direction = 0; direction < clf_directions(&forward->model->config); direction++)
+		for (size_t id = 0; id < forward->table.ids;)
+		{
+			Projection	work = {0, 0};
+
+			while (id < forward->table.ids && work.tokens < forward->chunk)
+				add_token(forward, &work, direction, (uint32_t) id++);
+			project(forward, 0, direction, &work);
+		}
 }
 
 /* ---- steps ---- */

@@ -23,14 +23,14 @@ typedef struct ClfSequence
 } ClfSequence;
 
 /*
- * Input projections of the first layer, bias included, of the most frequent
- * tokens (those with the lowest ids), computed when first met.
+ * Input projections as in ClfProjected, either those of the model or computed
+ * when first met.
  */
 typedef struct ClfTable
 {
-	size_t		ids;			/* how many tokens, padding and unknown included */
-	float	   *gates[2];		/* per direction [ids][blocks][CLF_BLOCK] */
-	bool	   *known[2];		/* [ids] */
+	size_t		ids;
+	float	   *gates[2];
+	bool	   *known[2];		/* [ids]; NULL: all are, and belong to the model */
 } ClfTable;
 
 /* Buffers of a forward pass; those by place grow to the most tokens seen. */
@@ -73,6 +73,9 @@ extern ClfStatus clf_forward_init(ClfForward *forward, const ClfModel *model,
 								  const ClfPacked *packed, ClfMem *mem,
 								  const ClfKernels *kernels, ClfError *error);
 extern void clf_forward_free(ClfForward *forward);
+
+/* Compute all projections of the table. */
+extern void clf_forward_fill_table(ClfForward *forward);
 
 /*
  * Scores z[row] [C] of rows (1 to CLF_FORWARD_ROWS) sequences of ids, which

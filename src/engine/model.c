@@ -61,13 +61,16 @@ clf_model_free(ClfModel *model)
 
 	if (model == NULL)
 		return;
-	clf_vocab_free(&model->labels);
-	clf_vocab_free(&model->words);
-	clf_mem_free(&model->mem, model->word_rows);
-	clf_mem_free(&model->mem, model->weights);
-	clf_packed_free(&model->packed);
-	clf_wide_free(&model->wide);
-	clf_mem_free(&model->mem, model->info);
+	if (model->image == NULL)
+	{
+		clf_vocab_free(&model->labels);
+		clf_vocab_free(&model->words);
+		clf_mem_free(&model->mem, model->word_rows);
+		clf_mem_free(&model->mem, model->weights);
+		clf_packed_free(&model->packed);
+		clf_wide_free(&model->wide);
+		clf_mem_free(&model->mem, model->info);
+	}
 	mem = model->mem;			/* the struct holds its own accounting */
 	clf_mem_free(&mem, model);
 }

@@ -23,9 +23,21 @@
 #define CLF_MAX_LABEL_BYTES 10000
 #define CLF_MAX_VERSION 32		/* bytes of an ICU version, NUL included */
 
+/*
+ * Input projections of the first layer, bias included, of the tokens with the
+ * lowest ids, which are the most frequent ones.  Only an image has them.
+ */
+typedef struct ClfProjected
+{
+	const ClfKernels *kernels;	/* that computed them; NULL: there are none */
+	size_t		ids;			/* how many tokens, padding and unknown included */
+	float	   *gates[2];		/* per direction [ids][blocks][CLF_BLOCK] */
+} ClfProjected;
+
 struct ClfModel
 {
-	ClfMem		mem;			/* everything below is from here */
+	ClfMem		mem;			/* everything below is from here, unless: */
+	const void *image;			/* the image in which all arrays lie, or NULL */
 	ClfConfig	config;			/* no "auto" left */
 	int32_t		tokenizer_version;
 	char		icu_version[CLF_MAX_VERSION];
@@ -35,6 +47,7 @@ struct ClfModel
 	ClfTensorTable table;
 	float	   *weights;		/* [table.floats] */
 	ClfPacked	packed;			/* the network's as prediction reads them */
+	ClfProjected projected;
 	ClfWide		wide;			/* empty where there is no such branch */
 	float		scale[CLF_BRANCHES];	/* what each branch counts */
 	char	   *info;			/* the host's text, may be NULL */

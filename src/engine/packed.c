@@ -32,6 +32,12 @@ clf_packed_input(const ClfConfig *config, int layer)
 	return layer == 0 ? (size_t) config->embedding_dim : width_of(config);
 }
 
+size_t
+clf_packed_columns(const ClfConfig *config)
+{
+	return blocks_of(config) * CLF_BLOCK;
+}
+
 /* ---- places ---- */
 
 /* The next part of the memory, or NULL where only sizes are wanted. */
@@ -53,7 +59,7 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 {
 	uint64_t	used = 0;
 	char	   *memory = packed->memory;
-	uint64_t	columns = blocks_of(config) * CLF_BLOCK;
+	uint64_t	columns = clf_packed_columns(config);
 
 	packed->blocks = blocks_of(config);
 	packed->width = width_of(config);
@@ -242,6 +248,16 @@ clf_packed_init(ClfPacked *packed, const ClfModel *model, bool bytes, ClfMem *me
 			pack_lstm(model, layer, direction, &packed->lstm[layer][direction]);
 	pack_dense(model, packed);
 	return CLF_OK;
+}
+
+void
+clf_packed_attach(ClfPacked *packed, const ClfConfig *config, size_t classes, bool bytes,
+				  char *memory)
+{
+	memset(packed, 0, sizeof *packed);
+	packed->memory = memory;
+	packed->bytes = bytes;
+	(void) lay_out(packed, config, classes);
 }
 
 void

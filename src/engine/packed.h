@@ -59,6 +59,13 @@ extern ClfStatus clf_packed_init(ClfPacked *packed, const struct ClfModel *model
 								 bool bytes, ClfMem *mem, ClfError *error);
 extern void clf_packed_free(ClfPacked *packed);
 
+/* Use weights that were packed before, where they are; nothing is to be freed. */
+extern void clf_packed_attach(ClfPacked *packed, const ClfConfig *config, size_t classes,
+							  bool bytes, char *memory);
+
+/* Gates of a token: blocks * CLF_BLOCK. */
+extern size_t clf_packed_columns(const ClfConfig *config);
+
 /* Width K of a layer's input, units padded. */
 extern size_t clf_packed_input(const ClfConfig *config, int layer);
 

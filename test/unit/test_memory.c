@@ -106,6 +106,36 @@ encode(ClfError *error)
 	return status;
 }
 
+static char image_bytes[1 << 20] __attribute__((aligned(64)));
+static size_t image_size;
+
+static bool
+append_to_image(void *context, const void *part, size_t part_size)
+{
+	if (part_size > sizeof image_bytes - image_size)
+		return false;
+	memcpy(image_bytes + image_size, part, part_size);
+	image_size += part_size;
+	return true;
+}
+
+static ClfStatus
+image(ClfError *error)
+{
+	ClfModel   *attached;
+	ClfStatus	status;
+
+	image_size = 0;
+	status = clf_image_write(model, &memory.allocator, SIZE_MAX, append_to_image, NULL, error);
+	if (status == CLF_OK)
+		status = clf_image_attach(&memory.allocator, image_bytes, image_size, &attached, error);
+	if (status != CLF_OK)
+		return status;
+	answer_with_model(attached);
+	clf_model_free(attached);
+	return status;
+}
+
 static ClfStatus
 predict(ClfError *error)
 {
@@ -160,6 +190,7 @@ model_calls(void)
 	CHECK(clf_model_encode(model, &memory.allocator, &bytes, &size, &error) == CLF_OK, "%s", error.message);
 	refuse_each(&memory, decode, 1);
 	refuse_each(&memory, encode, 1);
+	refuse_each(&memory, image, 1);
 	refuse_each(&memory, predict, 1);
 	memory.allocator.free(memory.allocator.context, bytes);
 	clf_model_free(model);

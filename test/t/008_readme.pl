@@ -11,6 +11,15 @@ use TextclfTest;
 my $node = start_node('main');
 $node->safe_psql('postgres', 'CREATE DATABASE reader');
 
+# In place of pg_cron, which test/recipes has: its calls are made at once, each
+# in a session of its own.
+$node->safe_psql('reader', q{
+	CREATE SCHEMA cron;
+	CREATE TABLE cron.job (name text, command text);
+	CREATE FUNCTION cron.schedule(name text, schedule text, command text) RETURNS bigint LANGUAGE sql AS
+		$$ INSERT INTO cron.job VALUES (name, command) RETURNING 1 $$;
+});
+
 my $readme = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../README.md");
 my @blocks = $readme =~ /^```sql\n(.*?)^```$/msg;
 cmp_ok(scalar @blocks, '>', 10, 'the README has blocks');
@@ -20,9 +29,24 @@ for my $block (@blocks)
 	my ($first) = split /\n/, $block;
 	my ($status, $stdout, $stderr) = $node->psql('reader', $block);
 	is($status, 0, $first) or diag($stderr);
+	next unless $block =~ /cron\.schedule/;
+	for my $command (split /\n/, $node->safe_psql('reader', 'SELECT command FROM cron.job'))
+	{
+		($status, $stdout, $stderr) = $node->psql('reader', $command);
+		is($status, 0, "at its time: $command") or diag($stderr);
+		ok(wait_until(
+			sub { $node->safe_psql('reader', q{SELECT count(*) FROM textclf_jobs WHERE state IN ('queued', 'running')}) eq '0' }, 60),
+			'and the night passes');
+	}
 }
 
 is( $node->safe_psql('reader', q{SELECT textclf_predict('tickets', 'I was charged twice this month')}),
 	'billing', 'what it shows first is answered as it should be');
+
+is($node->safe_psql('reader', 'SELECT count(*), count(queue) FROM mail'), '600|600', 'the backfill leaves no row out');
+is( $node->safe_psql('reader', q{INSERT INTO mail (body) VALUES ('the page does not load') RETURNING queue}),
+	'technical', 'and what comes in is classified');
+is( $node->safe_psql('reader', q{SELECT count(*) FROM textclf_models WHERE name = 'restored'}), '1', 'an encrypted export is a model again');
+is($node->safe_psql('reader', q{SELECT DISTINCT state, coalesce(error, '') FROM textclf_jobs WHERE state <> 'cancelled'}), 'done|', 'no job fails');
 
 done_testing();

@@ -9,6 +9,7 @@
 #   make check-settings  the same tests with other plans, encodings, collations
 #   make coverage      which lines and branches the tests reach
 #   make soak MINUTES=n  everything at once for so long; memory and latency stay flat
+#   make test-recipes  recipes of the README that need the npm registry or a minute's wait
 #   make matrix        everything on other Debian releases, in throw-away systems
 #   make bench-accuracy DATA=dir   test accuracy on data sets (test/bench/accuracy)
 #   make setup         only install what is missing
@@ -168,6 +169,10 @@ demo:
 test:
 	scripts/setup build test
 	scripts/run-tests $(PARTS)
+test-recipes:
+	scripts/setup build test recipes
+	command -v npm >/dev/null || scripts/setup npm
+	scripts/run-tests recipes
 bench-accuracy:
 	scripts/setup build
 	test/bench/accuracy $(DATA) $(SETS)
@@ -187,6 +192,6 @@ matrix:
 	scripts/matrix
 
 build/always:
-.PHONY: all install installcheck clean setup demo test unit fuzz fuzz-programs check-memory check-settings \
+.PHONY: all install installcheck clean setup demo test test-recipes unit fuzz fuzz-programs check-memory check-settings \
 	coverage soak matrix bench-accuracy build/always
 .SECONDARY:

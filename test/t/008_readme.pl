@@ -20,8 +20,7 @@ $node->safe_psql('reader', q{
 		$$ INSERT INTO cron.job VALUES (name, command) RETURNING 1 $$;
 });
 
-my $readme = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../README.md");
-my @blocks = $readme =~ /^```sql\n(.*?)^```$/msg;
+my @blocks = readme_blocks('sql');
 cmp_ok(scalar @blocks, '>', 10, 'the README has blocks');
 
 for my $block (@blocks)

@@ -24,7 +24,7 @@ $node->safe_psql('postgres', q{
 
 # The README's settings, for this server; and a second database whose clients all
 # share one server process and choose their role in each transaction.
-my ($settings) = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../README.md") =~ /^```ini\n(.*?)^```$/ms;
+my ($settings) = readme_blocks('ini', 'Behind pgbouncer');
 my $directory = PostgreSQL::Test::Utils::tempdir_short();
 my $port = PostgreSQL::Test::Cluster::get_free_port();
 my $server = 'host=' . $node->host . ' port=' . $node->port . ' dbname=postgres';

@@ -6,12 +6,13 @@ use strict;
 use warnings;
 
 use Exporter 'import';
+use FindBin;
 use IPC::Run;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(sleep time);
 
-our @EXPORT = qw(start_node create_rows sqlstate wait_until
+our @EXPORT = qw(start_node create_rows sqlstate wait_until readme_blocks
   session_start session_send session_wait session_end);
 
 # A running server.  conf: lines for postgresql.conf; streaming: may have standbys.
@@ -70,6 +71,17 @@ sub wait_until
 		sleep(0.01);
 	}
 	return 1;
+}
+
+# The blocks of the README in a language, of the whole or of the section or
+# subsection of a heading.
+sub readme_blocks
+{
+	my ($language, $heading) = @_;
+	my $text = PostgreSQL::Test::Utils::slurp_file("$FindBin::RealBin/../../README.md");
+
+	($text) = $text =~ /^(#+ \Q$heading\E\n.*?)(?=^##|\z)/ms if $heading;
+	return $text =~ /^```$language\n(.*?)^```$/msg;
 }
 
 # A psql session: statements go in with session_send, and session_wait returns

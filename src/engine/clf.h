@@ -192,7 +192,8 @@ typedef struct ClfConfig
 	int32_t		architecture;	/* ClfArchitecture */
 	int32_t		tokenizer;		/* ClfTokenizerKind */
 	int32_t		num_words;		/* size of the vocabulary, ids 0 and 1 included */
-	int32_t		min_count;		/* a token enters if it occurs this often */
+	int32_t		min_count;		/* a token enters if it occurs this often ... */
+	int32_t		min_rows;		/* ... and in so many rows; an n-gram likewise */
 	int32_t		maxlen;			/* tokens of a text that are looked at */
 	int32_t		embedding_dim;
 	int32_t		units;

@@ -43,8 +43,10 @@ static const ClfOption options[] = {
 		 "how text becomes tokens: unicode (every script) or keras (Keras's Tokenizer)"),
 	INT(num_words, 3, 5000000, AUTO_INT,
 		"size of the vocabulary, padding and unknown token included"),
-	INT(min_count, 1, 1000000, AUTO_INT,
-		"how often a token must occur in the training rows to enter the vocabulary"),
+	INT(min_count, 1, 1000000, 1,
+		"how often a token must occur in the training rows to be learned"),
+	INT(min_rows, 1, 1000000, AUTO_INT,
+		"in how many training rows a token or n-gram must be to be learned"),
 	INT(maxlen, 1, 10000, AUTO_INT,
 		"tokens of a text that are looked at"),
 	INT(embedding_dim, 1, 4096, AUTO_INT,
@@ -166,6 +168,7 @@ clf_config_valid(const ClfConfig *config, bool allow_auto)
 
 #define LONGEST_TEXT 256		/* tokens, unless option maxlen says otherwise */
 #define FEW_ROWS 20000
+#define PRIVATE_ROWS 1000		/* what a single one of so many says is not learned */
 #define LEAST_UPDATES 300		/* of a training, however few its rows */
 
 static void
@@ -199,7 +202,6 @@ static void
 suit_lstm(ClfConfig *config)
 {
 	set_int(&config->num_words, 20000);
-	set_int(&config->min_count, 1);
 	set_int(&config->embedding_dim, 128);
 	set_int(&config->units, 128);
 	set_int(&config->layers, 2);
@@ -224,7 +226,6 @@ suit_bilstm(ClfConfig *config, size_t rows)
 	double		updates;		/* of an epoch */
 
 	set_int(&config->num_words, 50000);
-	set_int(&config->min_count, rows >= 1000 ? 2 : 1);
 	set_int(&config->embedding_dim, rows < FEW_ROWS ? 64 : 128);
 	set_int(&config->units, rows < FEW_ROWS ? 64 : 96);
 	set_int(&config->layers, 1);
@@ -256,6 +257,7 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 		set_int(&config->char_ngrams, rows < FEW_ROWS);
 		set_real(&config->wide_c, 10);
 	}
+	set_int(&config->min_rows, rows < PRIVATE_ROWS ? 1 : 2);
 	set_int(&config->refit, clf_has_wide(config));
 	if (!clf_has_deep(config))
 		set_int(&config->storage, CLF_STORAGE_FLOAT32);	/* else see course_deep.c */

@@ -47,6 +47,7 @@ clf_dataset_free(ClfDataset *data)
 	clf_mem_free(data->mem, data->frequency);
 	clf_mem_free(data->mem, data->first_seen);
 	clf_mem_free(data->mem, data->rows_with);
+	clf_mem_free(data->mem, data->training_with);
 	clf_mem_free(data->mem, data->last_row);
 	clf_mem_free(data->mem, data->held_out);
 	clf_mem_free(data->mem, data->id_of);
@@ -332,11 +333,12 @@ split(ClfDataset *data, ClfError *error)
 	data->frequency = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->first_seen = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->rows_with = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
+	data->training_with = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->last_row = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->held_out = clf_mem_alloc_zero(data->mem, data->tokens.count, sizeof(uint32_t));
 	data->id_of = clf_mem_alloc(data->mem, data->tokens.count, sizeof(uint32_t));
-	if (!data->frequency || !data->first_seen || !data->rows_with || !data->last_row ||
-		!data->held_out || !data->id_of)
+	if (!data->frequency || !data->first_seen || !data->rows_with || !data->training_with ||
+		!data->last_row || !data->held_out || !data->id_of)
 		return clf_fail_memory(error);
 	data->position = 0;
 	data->stage = CLF_PREPARE_COUNT;
@@ -360,13 +362,17 @@ static void
 count_token(ClfDataset *data, uint32_t token)
 {
 	uint32_t	row = (uint32_t) data->position + 1;
+	bool		training = data->position < data->training_rows;
 
-	if (data->position >= data->training_rows)
+	if (!training)
 		data->held_out[token]++;
 	else if (data->frequency[token]++ == 0)
 		data->first_seen[token] = data->seen++;
 	if (data->last_row[token] != row)
+	{
 		data->rows_with[token]++;
+		data->training_with[token] += training;
+	}
 	data->last_row[token] = row;
 }
 
@@ -392,6 +398,14 @@ count_tokens(ClfDataset *data, ClfError *error)
 	return CLF_OK;
 }
 
+/* Is a token in the training rows so often, and in so many of them, that it may be learned? */
+static bool
+is_frequent(const ClfDataset *data, uint32_t token)
+{
+	return data->frequency[token] >= (uint32_t) data->config->min_count &&
+		data->training_with[token] >= (uint32_t) data->config->min_rows;
+}
+
 /* Tokens that are frequent enough, to be sorted: the most frequent first, then the first seen. */
 static ClfStatus
 list_candidates(ClfDataset *data, ClfError *error)
@@ -402,8 +416,7 @@ list_candidates(ClfDataset *data, ClfError *error)
 	for (uint32_t token = 0; status == CLF_OK && token < data->tokens.count; token++)
 	{
 		data->id_of[token] = CLF_ID_OOV;
-		if (data->frequency[token] == 0 ||
-			data->frequency[token] < (uint32_t) data->config->min_count)
+		if (!is_frequent(data, token))
 			continue;
 		data->keys[count].key = (uint64_t) (UINT32_MAX - data->frequency[token]) << 32 |
 			data->first_seen[token];
@@ -473,11 +486,12 @@ add_words(ClfDataset *data, ClfError *error)
 	clf_mem_free(data->mem, data->frequency);
 	clf_mem_free(data->mem, data->first_seen);
 	clf_mem_free(data->mem, data->rows_with);
+	clf_mem_free(data->mem, data->training_with);
 	clf_mem_free(data->mem, data->last_row);
 	clf_mem_free(data->mem, data->held_out);
 	data->keys = data->keys_spare = NULL;
 	data->frequency = data->first_seen = NULL;
-	data->rows_with = data->last_row = data->held_out = NULL;
+	data->rows_with = data->training_with = data->last_row = data->held_out = NULL;
 	data->stage = CLF_PREPARE_DONE;
 	return CLF_OK;
 }

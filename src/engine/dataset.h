@@ -64,6 +64,7 @@ typedef struct ClfDataset
 	uint32_t   *first_seen;		/* [tokens] rank of first appearance */
 	uint32_t	seen;
 	uint32_t   *rows_with;		/* [tokens] all rows that hold one */
+	uint32_t   *training_with;	/* [tokens] training rows that hold one */
 	uint32_t   *last_row;		/* [tokens] + 1 that was counted */
 	uint32_t   *held_out;		/* [tokens] in validation rows */
 

@@ -206,11 +206,13 @@ compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* In how many rows an n-gram must be, so that not too many are left. */
+/* In how many rows an n-gram must be: as the options ask, and so that not too many are left. */
 static uint32_t
 least_rows(const ClfWideFit *fit)
 {
-	uint32_t	least = (uint32_t) fit->data->config->min_count;
+	const ClfConfig *config = fit->data->config;
+	uint32_t	least = (uint32_t) (config->min_rows > config->min_count ?
+									config->min_rows : config->min_count);
 	size_t		room = fit->memory / (4 * (fit->data->labels.count + 4) * sizeof(float));
 	size_t		count;
 

@@ -9,7 +9,7 @@ import random
 import struct
 
 OPTIONS = {
-    "architecture": "bilstm", "tokenizer": "unicode", "num_words": 100, "min_count": 1, "maxlen": 5,
+    "architecture": "bilstm", "tokenizer": "unicode", "num_words": 100, "min_count": 1, "min_rows": 1, "maxlen": 5,
     "embedding_dim": 2, "units": 1, "layers": 1, "bidirectional": False, "pooling": "last", "dropout": 0.0, "word_dropout": 0.0,
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,

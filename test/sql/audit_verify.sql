@@ -6,9 +6,9 @@ SET client_min_messages = warning;
 CREATE TABLE docs AS
 SELECT i, (ARRAY['Hot hot day', 'cold night'])[i % 2 + 1] || CASE WHEN i % 3 = 0 THEN ' rain' ELSE '' END || ' id' || i AS doc, (ARRAY['hot', 'cold'])[i % 2 + 1] AS label
 FROM generate_series(1, 120) i;
-SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"architecture": "linear", "min_count": 2}');
-SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 1, "units": 2, "embedding_dim": 2, "min_count": 1, "validation_split": 0}');
-SELECT version FROM textclf_train('docs', 'doc', 'label', 'n', '{"epochs": 1, "units": 2, "embedding_dim": 2, "min_count": 1}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"architecture": "linear", "min_rows": 2}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 1, "units": 2, "embedding_dim": 2, "min_rows": 1, "validation_split": 0}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'n', '{"epochs": 1, "units": 2, "embedding_dim": 2, "min_rows": 1}');
 RESET client_min_messages;
 
 -- tokens with the number of rows, held-out ones among them, that hold them

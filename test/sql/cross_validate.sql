@@ -23,7 +23,7 @@ FROM folds f, folds m WHERE f.fold ~ '^\d' AND m.fold = 'sd' GROUP BY m.accuracy
 -- in one row alone say nothing there, whatever they say of the row itself.
 CREATE TABLE unique_words AS
 SELECT 'word' || i AS doc, 'label' || i % 2 AS label FROM generate_series(1, 200) i;
-SELECT accuracy BETWEEN 0.3 AND 0.7 AS guessed FROM textclf_cross_validate('unique_words', 'doc', 'label', 4, '{"architecture": "linear", "char_ngrams": false, "min_count": 1, "validation_split": 0}') WHERE fold = 'mean';
+SELECT accuracy BETWEEN 0.3 AND 0.7 AS guessed FROM textclf_cross_validate('unique_words', 'doc', 'label', 4, '{"architecture": "linear", "char_ngrams": false, "min_rows": 1, "validation_split": 0}') WHERE fold = 'mean';
 
 -- The order of the rows decides nothing, the seed does.
 CREATE TABLE shuffled AS SELECT * FROM docs ORDER BY md5(i::text);

@@ -7,8 +7,8 @@ CREATE TABLE docs AS
 SELECT i, (ARRAY['hot sunny day', 'cold dark night', 'warm wet wind'])[i % 3 + 1] || ' w' || (i * 7) % 5 || CASE WHEN i % 20 = 0 THEN ' rare' || i ELSE '' END
 	|| CASE WHEN i % 4 = 0 THEN (ARRAY[' night', ' wind', ' day'])[i % 3 + 1] ELSE '' END AS doc, (ARRAY['hot', 'cold', 'warm'])[i % 3 + 1] AS label
 FROM generate_series(1, 1200) i;
-SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"architecture": "linear", "min_count": 2, "validation_split": 0.3}');
-SELECT version FROM textclf_train('docs', 'doc', 'label', 'blind', '{"architecture": "linear", "min_count": 2, "validation_split": 0}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"architecture": "linear", "min_rows": 2, "validation_split": 0.3}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'blind', '{"architecture": "linear", "min_rows": 2, "validation_split": 0}');
 RESET client_min_messages;
 
 -- rows like those of the training; a NULL does not count

@@ -36,7 +36,7 @@ INSERT INTO mistakes VALUES
 	($$SELECT textclf_train('one_class', 'doc', 'label', 'm', '{"units": 2}')$$, '22023'),
 	($$SELECT textclf_train('long_label', 'doc', 'label', 'm', '{"units": 2}')$$, '54000'),
 	($$SELECT textclf_train('fails', 'doc', 'label', 'm', '{"units": 2}')$$, '22012'),
-	($$SELECT textclf_train('docs', 'doc', 'label', 'm', '{"num_words": 5000000, "embedding_dim": 4096, "min_count": 1, "units": 4096, "layers": 8}')$$, '53200');
+	($$SELECT textclf_train('docs', 'doc', 'label', 'm', '{"num_words": 5000000, "embedding_dim": 4096, "min_rows": 1, "units": 4096, "layers": 8}')$$, '53200');
 INSERT INTO mistakes VALUES
 	($$SELECT textclf_predict('m', 'x')$$, '42501', 'regress_textclf_stranger'),
 	($$SELECT textclf_tokens('m', 'x')$$, '42501', 'regress_textclf_stranger'),

@@ -12,7 +12,7 @@ SELECT i, (SELECT string_agg(CASE WHEN j = i * 5 % 10 OR j = i * 7 % 10 THEN (AR
 FROM generate_series(1, 600) i;
 CREATE FUNCTION learn(model text, options jsonb) RETURNS text LANGUAGE sql AS $$
 	SELECT t.model FROM textclf_train('docs', 'doc', 'label', model,
-		'{"epochs": 8, "units": 12, "embedding_dim": 12, "batch_size": 16, "learning_rate": 0.01, "min_count": 1}' || options) t
+		'{"epochs": 8, "units": 12, "embedding_dim": 12, "batch_size": 16, "learning_rate": 0.01, "min_rows": 1}' || options) t
 $$;
 SELECT learn('hybrid', '{}'), learn('linear', '{"architecture": "linear"}'),
 	learn('lstm', '{"architecture": "lstm", "tokenizer": "keras", "layers": 1, "epochs": 20}');

@@ -27,7 +27,7 @@ ask(q{
 	SET client_min_messages = warning;
 	SELECT textclf_train('rows', 'doc', 'label', 'small', '{"epochs": 1, "units": 4, "embedding_dim": 4}');
 	SELECT textclf_train('rows', 'doc', 'label', 'large',
-		'{"architecture": "bilstm", "epochs": 1, "max_seconds": 1, "units": 64, "embedding_dim": 2000, "min_count": 1}');
+		'{"architecture": "bilstm", "epochs": 1, "max_seconds": 1, "units": 64, "embedding_dim": 2000, "min_rows": 1}');
 	CREATE TABLE file AS SELECT textclf_export('large') AS bytes;
 	ALTER TABLE file ALTER bytes SET STORAGE EXTERNAL;
 	SELECT textclf_drop('large')});

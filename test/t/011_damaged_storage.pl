@@ -11,7 +11,7 @@ use TextclfTest;
 
 my $node = start_node('main');
 create_rows($node);
-my $options = q{'{"epochs": 1, "units": 16, "embedding_dim": 64, "min_count": 1}'};
+my $options = q{'{"epochs": 1, "units": 16, "embedding_dim": 64, "min_rows": 1}'};
 $node->safe_psql(
 	'postgres', qq{
 	SET client_min_messages = warning;

@@ -101,7 +101,7 @@ SKIP:
 		FROM generate_series(1, 5000000) i GROUP BY i / 1000, i % 2});
 	is( ask(qq{$memory SET textclf.max_model_size = '500MB';
 			SELECT textclf_train('vocabulary', 'doc', 'label', 'vocabulary',
-				'{"architecture": "bilstm", "num_words": 5000000, "min_count": 1, "units": 1, "embedding_dim": 1, "maxlen": 1000, "epochs": 1, "max_seconds": 5}')})
+				'{"architecture": "bilstm", "num_words": 5000000, "min_rows": 1, "units": 1, "embedding_dim": 1, "maxlen": 1000, "epochs": 1, "max_seconds": 5}')})
 		=~ /^\(vocabulary,1,t/ ? 1 : 0,
 		1, '5,000,000 words');
 }

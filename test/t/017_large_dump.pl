@@ -25,7 +25,7 @@ $node->safe_psql('postgres', qq{
 	CREATE TABLE many AS SELECT string_agg('w' || (i * 500 + j), ' ') AS doc, (ARRAY['a', 'b'])[i % 2 + 1] AS label
 	FROM generate_series(1, $words / 500) i, generate_series(1, 500) j GROUP BY i;
 	INSERT INTO many SELECT doc, label FROM rows});
-my $options = qq{{"architecture": "bilstm", "storage": "float32", "min_count": 1, "units": 1, "embedding_dim": $dimension,
+my $options = qq{{"architecture": "bilstm", "storage": "float32", "min_rows": 1, "units": 1, "embedding_dim": $dimension,
 	"maxlen": 500, "epochs": 1, "max_seconds": 1, "weight_average": 0, "optimizer": "sgd", "validation_split": 0}};
 $node->safe_psql('postgres', qq{
 	SET client_min_messages = warning; SET textclf.training_memory = '8GB'; SET textclf.max_model_size = '500MB';

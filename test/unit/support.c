@@ -218,6 +218,7 @@ unit_config(ClfConfig *config)
 	config->architecture = CLF_ARCH_BILSTM;
 	config->num_words = 1000;
 	config->min_count = 1;
+	config->min_rows = 1;
 	config->wide_c = 10;
 	config->refit = 1;
 	config->maxlen = 50;

@@ -243,6 +243,7 @@ run_fold(Deck *deck, const TrainRequest *request, int folds, int fold,
 	rewind_deck(deck);
 	while (next_row(deck, folds, fold, false, &doc, &label))
 		TrainingAddRow(training, doc, label);
+	TrainingReadStart(training);
 	TrainingLearn(training, NULL, NULL);
 	result->figures[SECONDS] = TrainingSeconds(training);
 	judge_fold(deck, folds, fold, TrainingModel(training), result);
@@ -310,7 +311,12 @@ read_request(FunctionCallInfo fcinfo, TrainRequest *request)
 	request->source_name = RowSourceName(request->source);
 	request->text_column = NameStr(*PG_GETARG_NAME(1));
 	request->label_column = NameStr(*PG_GETARG_NAME(2));
-	OptionsParse(PG_GETARG_JSONB_P(4), &request->options);
+	TrainRequestOptions(request, PG_GETARG_JSONB_P(4));
+	if (request->start != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("option \"warm_start\" cannot be used in cross-validation"),
+				 errdetail("The model may have learned from the rows that it would be judged by.")));
 	request->options.deploy = DEPLOY_NEVER;
 }
 

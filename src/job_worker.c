@@ -85,7 +85,7 @@ enter_phase(JobRun *run, JobPhase phase, const char *activity)
 
 /* TrainReporter */
 static void
-report_progress(void *context, const TrainProgress *training)
+report_progress(void *context, const Training *unused, const TrainProgress *training)
 {
 	JobRun	   *run = context;
 	JobProgress *progress = &run->progress;

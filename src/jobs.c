@@ -240,18 +240,29 @@ check_role(void)
 		aclcheck_error(connect, OBJECT_DATABASE, get_database_name(MyDatabaseId));
 }
 
-/* Raise an error unless another session can read the source as this one can. */
+/* Raise an error if another session cannot see a relation. */
 static void
-check_source(const TrainRequest *request)
+refuse_temporary(Oid relation)
 {
-	if (get_rel_persistence(request->source) == RELPERSISTENCE_TEMP)
+	if (get_rel_persistence(relation) == RELPERSISTENCE_TEMP)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot train in the background on temporary relation \"%s\"",
-						get_rel_name(request->source)),
+						get_rel_name(relation)),
 				 errhint("Another session cannot read it. Use textclf_train.")));
+}
 
+/* Raise an error unless another session can read what is asked for as this one can. */
+static void
+check_source(const TrainRequest *request)
+{
+	refuse_temporary(request->source);
 	/* a cursor is opened only by who may read */
+	if (OidIsValid(request->embeddings))
+	{
+		refuse_temporary(request->embeddings);
+		RowSourceClose(RowSourceOpenVectors(request->embeddings));
+	}
 	RowSourceClose(RowSourceOpen(request->source, request->text_column,
 								 request->label_column));
 }
@@ -286,6 +297,8 @@ textclf_train_background(PG_FUNCTION_ARGS)
 	job.label_column = request.label_column;
 	job.model = request.model;
 	job.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
+	if (OidIsValid(request.embeddings))
+		job.options = OptionsReplace(job.options, "embeddings", RowSourceName(request.embeddings));
 	id = JobStoreAdd(&job);
 	remember_request(id);
 	PG_RETURN_INT64(id);

@@ -231,8 +231,22 @@ check_icu(const ModelVersion *version, const ClfModel *model)
 			 errhint("Train a new version to be sure.")));
 }
 
+/* Read and decode a version into a context. */
+static ClfModel *
+decode_version(const ModelVersion *version, MemoryContext context)
+{
+	bytea	   *bytes = ModelStoreFetch(version);
+	ClfModel   *model;
+
+	EngineVerify(version->name, version->version, bytes, version->digest);
+	model = EngineDecode(context, ENGINE_BYTES_STORED, version->name, version->version,
+						 VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
+	pfree(bytes);
+	return model;
+}
+
 /*
- * Read and decode a version.  Everything lies in one context, which hangs
+ * Make an entry of a version.  Everything lies in one context, which hangs
  * below the cache only when it is complete.
  */
 static CachedModel *
@@ -243,19 +257,14 @@ load_model(const ModelVersion *version)
 												  ALLOCSET_DEFAULT_SIZES);
 	CachedModel *cached = MemoryContextAllocZero(context, sizeof(CachedModel));
 	ClfAllocator allocator = EngineAllocator(context);
-	bytea	   *bytes = ModelStoreFetch(version);
 	ClfError	error;
 
-	EngineVerify(version->name, version->version, bytes, version->digest);
 	cached->context = context;
 	cached->name = MemoryContextStrdup(context, version->name);
 	MemoryContextSetIdentifier(context, cached->name);
 	cached->version = version->version;
 	memcpy(cached->digest, version->digest, sizeof(cached->digest));
-	cached->model = EngineDecode(context, ENGINE_BYTES_STORED,
-								 version->name, version->version,
-								 VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
-	pfree(bytes);
+	cached->model = decode_version(version, context);
 	cached->classes = clf_model_classes(cached->model);
 	cached->probability = MemoryContextAlloc(context,
 											 cached->classes * sizeof(float));
@@ -332,6 +341,17 @@ ModelCacheLookup(text *reference)
 	}
 	cached->last_used = GetCurrentStatementStartTimestamp();
 	return cached;
+}
+
+ClfModel *
+ModelCacheDecode(text *reference, MemoryContext context)
+{
+	const ModelVersion *version;
+
+	init_cache();
+	version = resolve(reference);
+	ModelStoreCheckUse(version);
+	return decode_version(version, context);
 }
 
 int

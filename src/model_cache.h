@@ -40,6 +40,12 @@ typedef struct CachedModel
  */
 extern CachedModel *ModelCacheLookup(text *reference);
 
+/*
+ * Decode the version that a reference means into a context, for whoever needs
+ * it for longer; the same errors.
+ */
+extern ClfModel *ModelCacheDecode(text *reference, MemoryContext context);
+
 /* Predict a text with a cached model: fills probability, returns the best class. */
 extern int	CachedModelPredict(CachedModel *cached, text *doc);
 

@@ -8,7 +8,9 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
@@ -30,7 +32,24 @@ static const ClfOption database_options[] = {
 		"workers", CLF_OPTION_INT, offsetof(TrainOptions, workers),
 		0, MAX_HELPERS, -1, NULL,
 		"processes that help to train; the model does not depend on it"
+	},
+	{
+		"train_embeddings", CLF_OPTION_BOOL, offsetof(TrainOptions, train_embeddings),
+		false, true, true, NULL,
+		"whether the training changes the vectors of option embeddings"
 	}
+};
+
+/* Options that name something of the database; NULL by default. */
+typedef struct NameOption
+{
+	const char *name;
+	size_t		offset;			/* of a char * in TrainOptions */
+} NameOption;
+
+static const NameOption name_options[] = {
+	{"warm_start", offsetof(TrainOptions, warm_start)},
+	{"embeddings", offsetof(TrainOptions, embeddings)}
 };
 
 /* Both tables as one sequence; offsets become relative to TrainOptions. */
@@ -87,6 +106,8 @@ hint_options(void)
 		for (int i = 0; i < tables[t].count; i++)
 			appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "",
 							 tables[t].options[i].name);
+	for (int i = 0; i < lengthof(name_options); i++)
+		appendStringInfo(&names, ", %s", name_options[i].name);
 	return errhint("The options are %s.", names.data);
 }
 
@@ -157,13 +178,37 @@ value_as_number(const ClfOption *option, const JsonbValue *value, double *number
 	return false;
 }
 
+/* Set an option that is a name; false if there is none of that key. */
+static bool
+set_name_option(const char *key, const JsonbValue *value, TrainOptions *result)
+{
+	for (int i = 0; i < lengthof(name_options); i++)
+	{
+		if (strcmp(name_options[i].name, key) != 0)
+			continue;
+		if (value->type == jbvString)
+			*(char **) ((char *) result + name_options[i].offset) =
+				pnstrdup(value->val.string.val, value->val.string.len);
+		else if (value->type != jbvNull)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("invalid value for option \"%s\"", key),
+					 errdetail("It must be a string."),
+					 hint_options()));
+		return true;
+	}
+	return false;
+}
+
 static void
 set_option(const char *key, const JsonbValue *value, TrainOptions *result)
 {
-	void	   *field;
+	void	   *field = NULL;
 	const ClfOption *option = find_option(key, result, &field);
 	double		number;
 
+	if (set_name_option(key, value, result))
+		return;
 	if (option == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -186,7 +231,7 @@ set_option(const char *key, const JsonbValue *value, TrainOptions *result)
 }
 
 void
-OptionsParse(Jsonb *options, TrainOptions *result)
+OptionsParse(Jsonb *options, const ClfConfig *base, TrainOptions *result)
 {
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
@@ -194,7 +239,10 @@ OptionsParse(Jsonb *options, TrainOptions *result)
 	char	   *key = NULL;
 
 	memset(result, 0, sizeof(*result));
-	clf_config_init(&result->config);
+	if (base != NULL)
+		result->config = *base;
+	else
+		clf_config_init(&result->config);
 	for (int i = 0; i < lengthof(database_options); i++)
 		*(int32 *) ((char *) result + database_options[i].offset) =
 			(int32) database_options[i].initial;
@@ -212,6 +260,20 @@ OptionsParse(Jsonb *options, TrainOptions *result)
 		else if (token == WJB_VALUE)
 			set_option(key, &value, result);
 	}
+}
+
+Jsonb *
+OptionsReplace(Jsonb *options, const char *key, const char *value)
+{
+	Datum		path = CStringGetTextDatum(key);
+	StringInfoData json;
+
+	initStringInfo(&json);
+	escape_json(&json, value);
+	return DatumGetJsonbP(DirectFunctionCall4(jsonb_set, JsonbPGetDatum(options),
+											  PointerGetDatum(construct_array(&path, 1, TEXTOID, -1, false, TYPALIGN_INT)),
+											  DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)),
+											  BoolGetDatum(false)));
 }
 
 void

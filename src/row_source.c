@@ -172,6 +172,16 @@ RowSourceOpenTexts(Oid relation, const char *text_column)
 					   has_places(relation) ? "s.ctid" : "NULL::pg_catalog.tid");
 }
 
+RowSource *
+RowSourceOpenVectors(Oid relation)
+{
+	RowSourceName(relation);	/* an error if there is no such relation */
+	check_relation(relation);
+	RowSourceCheckText(relation, "word");
+	RowSourceColumnType(relation, "vector");
+	return open_cursor(relation, "word", "s.vector::pg_catalog.float4[]");
+}
+
 /* Fetch the next batch.  False at the end. */
 static bool
 fetch_batch(RowSource *source)
@@ -216,6 +226,24 @@ RowSourceNext(RowSource *source, text **doc, text **label)
 	old = MemoryContextSwitchTo(source->row_context);
 	*doc = get_text(row, 1);
 	*label = get_text(row, 2);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+bool
+RowSourceNextVector(RowSource *source, text **word, ArrayType **vector)
+{
+	HeapTuple	row = next_row(source);
+	MemoryContext old;
+	Datum		value;
+	bool		isnull;
+
+	if (row == NULL)
+		return false;
+	old = MemoryContextSwitchTo(source->row_context);
+	*word = get_text(row, 1);
+	value = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
+	*vector = isnull ? NULL : DatumGetArrayTypeP(value);
 	MemoryContextSwitchTo(old);
 	return true;
 }

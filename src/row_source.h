@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "storage/itemptr.h"
+#include "utils/array.h"
 
 typedef struct RowSource RowSource;
 
@@ -31,6 +32,13 @@ extern bool RowSourceNext(RowSource *source, text **doc, text **label);
  */
 extern RowSource *RowSourceOpenTexts(Oid relation, const char *text_column);
 extern bool RowSourceNextText(RowSource *source, text **doc, ItemPointer tid);
+
+/*
+ * The same for vectors of words: columns word, of a string type, and vector,
+ * which can be cast to real[].
+ */
+extern RowSource *RowSourceOpenVectors(Oid relation);
+extern bool RowSourceNextVector(RowSource *source, text **word, ArrayType **vector);
 
 extern void RowSourceClose(RowSource *source);
 

@@ -35,21 +35,53 @@ format_figures(const ClfEpoch *epoch)
 	return figures.data;
 }
 
+/* What was told last. */
+typedef struct Told
+{
+	const TrainRequest *request;
+	bool		origin;			/* where the weights begin, if that is to be told */
+	double		seconds;		/* when progress was told */
+} Told;
+
+/* Tell how much of the network begins with what the options name. */
+static void
+report_origin(const TrainRequest *request, const ClfOrigin *origin)
+{
+	if (request->options.warm_start != NULL)
+		ereport(NOTICE,
+				(errmsg("starting from model \"%s\": it knows %lld of %lld words and %d of %d labels",
+						request->options.warm_start, (long long) origin->words_of_model,
+						(long long) origin->words, origin->labels_of_model, origin->labels)));
+	if (OidIsValid(request->embeddings))
+		ereport(NOTICE,
+				(errmsg("%lld of %lld words have a vector in \"%s\"",
+						(long long) origin->words_of_vectors, (long long) origin->words,
+						request->options.embeddings)));
+}
+
 /*
  * TrainReporter: tell of the epoch that has ended, or every few seconds of the
- * one under way.  context: the time of the last NOTICE, a double.
+ * one under way.  context: a Told.
  */
 static void
-report_progress(void *context, const TrainProgress *progress)
+report_progress(void *context, const Training *training, const TrainProgress *progress)
 {
 	const ClfProgress *engine = &progress->engine;
-	double	   *reported = context;
+	Told	   *told = context;
+
+	if (!told->origin && engine->phase != CLF_PHASE_PREPARE)
+	{
+		ClfOrigin	origin = TrainingOrigin(training);
+
+		report_origin(told->request, &origin);
+		told->origin = true;
+	}
 
 	if (!engine->epoch_ended &&
 		(engine->phase != CLF_PHASE_TRAIN || engine->rows_done == 0 ||
-		 progress->seconds - *reported < NOTICE_SECONDS))
+		 progress->seconds - told->seconds < NOTICE_SECONDS))
 		return;
-	*reported = progress->seconds;
+	told->seconds = progress->seconds;
 	ereport(NOTICE,
 			(errmsg("epoch %.0f/%d: %s, %.0f rows/s, %.0f s left",
 					ceil(progress->epochs_done), engine->epochs,
@@ -93,10 +125,10 @@ static void
 train(const TrainRequest *request, TrainResult *result)
 {
 	Training   *training = TrainingBegin(request, false);
-	double		reported = 0;
+	Told		told = {request};
 
 	TrainingReadRows(training);
-	TrainingLearn(training, textclf_progress ? report_progress : NULL, &reported);
+	TrainingLearn(training, textclf_progress ? report_progress : NULL, &told);
 	if (textclf_progress)
 		report_accuracy(TrainingSummary(training));
 	warn_of_few_rows(training, request->model);

@@ -14,6 +14,7 @@
 
 #include "miscadmin.h"
 #include "storage/pmsignal.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
@@ -37,6 +38,7 @@ struct Training
 	EngineHost *host;
 	ClfTrainer *trainer;
 	KeptRows   *kept;			/* for deploy = if_better, else NULL */
+	ClfModel   *start;			/* until the weights have begun; NULL: none */
 	ClfModel   *model;			/* NULL until it has learned */
 	ClfSummary	summary;
 	int64		skipped;
@@ -77,6 +79,37 @@ check_deployment(TrainOptions *options)
 }
 
 void
+TrainRequestOptions(TrainRequest *request, Jsonb *options)
+{
+	TrainOptions *result = &request->options;
+	ClfConfig	base;
+	ClfError	error;
+
+	OptionsParse(options, NULL, result);
+	request->start = NULL;
+	if (result->warm_start != NULL)
+	{
+		/* once more, for the form of the network is that of the model by default */
+		request->start = ModelCacheDecode(cstring_to_text(result->warm_start), CurrentMemoryContext);
+		clf_config_init(&base);
+		clf_config_like(&base, clf_model_config(request->start));
+		OptionsParse(options, &base, result);
+		EngineCheck(clf_config_check_like(&result->config, clf_model_config(request->start), &error),
+					&error);
+	}
+	request->embeddings = InvalidOid;
+	if (result->embeddings != NULL)
+	{
+		request->embeddings = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(result->embeddings)));
+		if (result->config.architecture == CLF_ARCH_LINEAR)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("option \"embeddings\" cannot be used with architecture \"linear\""),
+					 errdetail("It has no network that could use word vectors.")));
+	}
+}
+
+void
 TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
 				 char *label_column, char *model, Jsonb *options)
 {
@@ -89,7 +122,7 @@ TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
 
 	if (options == NULL)
 		options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
-	OptionsParse(options, &request->options);
+	TrainRequestOptions(request, options);
 	check_deployment(&request->options);
 	ModelStoreMayChange(request->model, true);	/* before an hour is spent */
 }
@@ -116,6 +149,7 @@ TrainingBegin(const TrainRequest *request, bool outlives_transaction)
 	ClfError	error;
 
 	training->request = request;
+	training->start = request->start;
 	training->host = EngineHostCreate(request->options.workers, outlives_transaction);
 	training->started = clock_seconds(training);
 	if (request->options.deploy == DEPLOY_IF_BETTER)
@@ -178,6 +212,77 @@ TrainingReadRows(Training *training)
 			training->skipped++;
 	}
 	RowSourceClose(source);
+	TrainingReadStart(training);
+}
+
+/* Error context: which word it is about. */
+static void
+name_word(void *argument)
+{
+	const text *word = *(text **) argument;
+
+	if (word != NULL)
+		errcontext("vector of word \"%s\"", text_to_cstring(word));
+}
+
+/* Raise an error unless it is a list of numbers. */
+static void
+check_vector(const text *word, ArrayType *vector)
+{
+	if (word == NULL || vector == NULL || ARR_HASNULL(vector))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("words, their vectors and the numbers of these must not be null")));
+	if (ARR_NDIM(vector) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("word vector has more than one array dimension")));
+}
+
+/* Stream the table of word vectors past the engine, which keeps those of words in the rows. */
+static void
+read_vectors(Training *training)
+{
+	RowSource  *source = RowSourceOpenVectors(training->request->embeddings);
+	text	   *word = NULL;
+	ArrayType  *vector;
+	ErrorContextCallback callback = {error_context_stack, name_word, &word};
+
+	error_context_stack = &callback;
+	while (RowSourceNextVector(source, &word, &vector))
+	{
+		EngineText	utf8;
+		ClfError	error;
+
+		check_vector(word, vector);
+		utf8 = EngineTextInit(VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word));
+		EngineHostCheck(training->host,
+						clf_trainer_add_vector(training->trainer, utf8.bytes, utf8.length,
+											   (const float *) ARR_DATA_PTR(vector),
+											   ArrayGetNItems(ARR_NDIM(vector), ARR_DIMS(vector)),
+											   &error),
+						&error);
+		EngineTextFree(&utf8);
+		word = NULL;			/* gone with the next row */
+	}
+	error_context_stack = callback.previous;
+	RowSourceClose(source);
+}
+
+void
+TrainingReadStart(Training *training)
+{
+	const TrainRequest *request = training->request;
+	ClfError	error;
+
+	if (training->start != NULL)
+		EngineHostCheck(training->host,
+						clf_trainer_warm_start(training->trainer, training->start, &error),
+						&error);
+	if (OidIsValid(request->embeddings))
+		read_vectors(training);
+	if (!request->options.train_embeddings)
+		clf_trainer_keep_vectors(training->trainer);
 }
 
 /* ---- learning --------------------------------------------------------- */
@@ -269,10 +374,13 @@ TrainingLearn(Training *training, TrainReporter reporter, void *context)
 		{
 			check_model_size(training);
 			sized = true;
+			if (training->start != NULL)
+				clf_model_free(training->start);
+			training->start = NULL;
 		}
 		update_progress(training);
 		if (reporter != NULL)
-			reporter(context, &training->progress);
+			reporter(context, training, &training->progress);
 		if (engine->waiting)
 			EngineHostWait(training->host);
 	}
@@ -281,6 +389,12 @@ TrainingLearn(Training *training, TrainReporter reporter, void *context)
 									   &training->summary, &error),
 					&error);
 	training->seconds = clock_seconds(training) - training->started;
+}
+
+ClfOrigin
+TrainingOrigin(const Training *training)
+{
+	return clf_trainer_origin(training->trainer);
 }
 
 const ClfModel *

@@ -27,6 +27,8 @@ typedef struct TrainRequest
 	char	   *label_column;
 	char	   *model;
 	TrainOptions options;
+	ClfModel   *start;			/* of option warm_start, or NULL; the training frees it */
+	Oid			embeddings;		/* of the option of that name, or invalid */
 } TrainRequest;
 
 /* How far the engine is. */
@@ -40,8 +42,15 @@ typedef struct TrainProgress
 	double		seconds_left;	/* if no epoch is spared */
 } TrainProgress;
 
+/* A training under way. */
+typedef struct Training Training;
+
+/* Where the network's weights begin; known in any phase after CLF_PHASE_PREPARE. */
+extern ClfOrigin TrainingOrigin(const Training *training);
+
 /* Called after every step of the engine, about every 15 ms. */
-typedef void (*TrainReporter) (void *context, const TrainProgress *progress);
+typedef void (*TrainReporter) (void *context, const Training *training,
+							   const TrainProgress *progress);
 
 /* What came out. */
 typedef struct TrainResult
@@ -53,9 +62,6 @@ typedef struct TrainResult
 	bool		deployed;
 } TrainResult;
 
-/* A training under way. */
-typedef struct Training Training;
-
 /*
  * Read the arguments (source, text_column, label_column, model, options) that
  * textclf_train and textclf_train_background share, and check them and the
@@ -66,11 +72,15 @@ extern void TrainRequestFromArguments(FunctionCallInfo fcinfo,
 
 /*
  * Make a request of its parts; the strings must live as long as it does.
- * model may be NULL.  options NULL: none.  The same checks.
+ * model may be NULL.  options NULL: none.  The same checks.  What it holds itself
+ * lies in CurrentMemoryContext.
  */
 extern void TrainRequestInit(TrainRequest *request, Oid source,
 							 char *text_column, char *label_column,
 							 char *model, Jsonb *options);
+
+/* The options alone, with what they name. */
+extern void TrainRequestOptions(TrainRequest *request, Jsonb *options);
 
 /*
  * Begin.  What it takes lies in CurrentMemoryContext, which with the request
@@ -86,6 +96,12 @@ extern void TrainingReadRows(Training *training);
 
 /* Or give it rows, one by one. */
 extern void TrainingAddRow(Training *training, text *doc, text *label);
+
+/*
+ * After the rows: read what the network's weights are to begin with, likewise
+ * as the current user.
+ */
+extern void TrainingReadStart(Training *training);
 
 /*
  * Let the engine learn to its end.  Needs no transaction; answers interrupts.

@@ -254,6 +254,16 @@ extern void clf_config_init(ClfConfig *config);
 /* True if every field is set ("auto" allowed or not) and within its range. */
 extern bool clf_config_valid(const ClfConfig *config, bool allow_auto);
 
+/* Set the options that decide the form of the network to those of a model. */
+extern void clf_config_like(ClfConfig *config, const ClfConfig *model);
+
+/*
+ * Can a training of this config start from a network of that one?  CLF_ERR_DATA
+ * names an option in which they differ; hybrid and bilstm have the same network.
+ */
+extern ClfStatus clf_config_check_like(const ClfConfig *config,
+									   const ClfConfig *model, ClfError *error);
+
 /* ---- models ----------------------------------------------------------- */
 
 typedef struct ClfModel ClfModel;
@@ -544,8 +554,8 @@ extern void clf_score(const ClfCell *cells, size_t count, int classes,
 /* ---- training --------------------------------------------------------- */
 
 /*
- * Life of a trainer: new, add (once per row), step until CLF_PHASE_DONE,
- * finish (once), free.  Each step does at most about 20 ms of work on one
+ * Life of a trainer: new, add (once per row), perhaps warm_start and add_vector,
+ * step until CLF_PHASE_DONE, finish (once), free.  Each step does at most about 20 ms of work on one
  * core and returns, so the host can look for interrupts between steps.
  */
 typedef struct ClfTrainer ClfTrainer;
@@ -618,6 +628,40 @@ extern ClfStatus clf_trainer_add(ClfTrainer *trainer,
 								 ClfError *error);
 
 /*
+ * Start from the network of a model, which must stay there until a step's
+ * progress shows a phase after CLF_PHASE_PREPARE; the config must be like its
+ * config (clf_config_check_like).  Words and labels that both have begin with
+ * their weights; other words with those of an unknown word, other labels with
+ * random numbers.  The linear branch is fitted anew, as it has one optimum.
+ */
+extern ClfStatus clf_trainer_warm_start(ClfTrainer *trainer,
+										const ClfModel *model, ClfError *error);
+
+/*
+ * After the last row: let a word's embedding begin with a vector [dimension],
+ * which config.embedding_dim must be if it is set.  A word counts if it is one token
+ * of the rows; of several spellings of one the token itself, else the one with
+ * the lowest hash.  Vectors go to the row store, memory holds 16 bytes for each
+ * distinct token of the rows.  Words without a vector begin with random numbers
+ * of the same size; those of a warm start have that first.  keep_vectors: the
+ * training does not change the embeddings of words that have a vector.
+ */
+extern ClfStatus clf_trainer_add_vector(ClfTrainer *trainer, const char *word,
+										size_t length, const float *vector,
+										size_t dimension, ClfError *error);
+extern void clf_trainer_keep_vectors(ClfTrainer *trainer);
+
+/* Where the network's weights came from. */
+typedef struct ClfOrigin
+{
+	int64_t		words;			/* of the vocabulary */
+	int64_t		words_of_model;
+	int64_t		words_of_vectors;	/* that have one */
+	int			labels;
+	int			labels_of_model;
+} ClfOrigin;
+
+/*
  * Do a little more.  The steps of CLF_PHASE_PREPARE fix the order of the rows,
  * the classes and the vocabulary; errors about the data (fewer than two
  * classes: CLF_ERR_DATA) and the budget come from there, before any training.
@@ -628,10 +672,11 @@ extern ClfStatus clf_trainer_step(ClfTrainer *trainer, ClfProgress *progress,
 
 /*
  * Once a step's progress shows a phase after CLF_PHASE_PREPARE: the number of
- * weights the model will have, and whether the row that was added as number
- * ordinal (from 0) is a validation row.
+ * weights the model will have, where they begin, and whether the row that was
+ * added as number ordinal (from 0) is a validation row.
  */
 extern int64_t clf_trainer_parameters(const ClfTrainer *trainer);
+extern ClfOrigin clf_trainer_origin(const ClfTrainer *trainer);
 extern bool clf_trainer_is_validation(const ClfTrainer *trainer,
 									  uint64_t ordinal);
 

@@ -6,9 +6,11 @@
  * this table.  It must not know who reads it.
  */
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "dataset.h"
+#include "error.h"
 #include "tensor.h"
 
 #define AUTO_INT (-1)			/* below every minimum: chosen from the rows */
@@ -162,6 +164,71 @@ clf_config_valid(const ClfConfig *config, bool allow_auto)
 			return false;
 	}
 	return true;
+}
+
+/* ---- the form of a network ---- */
+
+static const char *const form_options[] = {
+	"architecture", "tokenizer", "embedding_dim", "units", "layers", "bidirectional", "pooling"
+};
+
+static const ClfOption *
+find_option(const char *name)
+{
+	const ClfOption *option = options;
+
+	while (strcmp(option->name, name) != 0)
+		option++;
+	return option;
+}
+
+void
+clf_config_like(ClfConfig *config, const ClfConfig *model)
+{
+	for (size_t i = 0; i < sizeof form_options / sizeof *form_options; i++)
+	{
+		size_t		offset = find_option(form_options[i])->offset;
+
+		memcpy((char *) config + offset, (const char *) model + offset, sizeof(int32_t));
+	}
+}
+
+/* The value of an integer, boolean or enum option as one writes it. */
+static void
+format_value(const ClfOption *option, int value, char text[24])
+{
+	if (option->type == CLF_OPTION_ENUM)
+		snprintf(text, 24, "\"%s\"", option->names[value]);
+	else if (option->type == CLF_OPTION_BOOL)
+		snprintf(text, 24, value ? "true" : "false");
+	else
+		snprintf(text, 24, "%d", value);
+}
+
+ClfStatus
+clf_config_check_like(const ClfConfig *config, const ClfConfig *model, ClfError *error)
+{
+	if (!clf_has_deep(config) || !clf_has_deep(model))
+		return clf_fail(error, CLF_ERR_DATA, "there is no network to start from with architecture \"linear\"");
+	for (size_t i = 0; i < sizeof form_options / sizeof *form_options; i++)
+	{
+		const ClfOption *option = find_option(form_options[i]);
+		int			value = (int) get_field(config, option);
+		int			other = (int) get_field(model, option);
+		char		value_text[24];
+		char		other_text[24];
+
+		if (value == other)
+			continue;
+		if (option == find_option("architecture") &&
+			value != CLF_ARCH_LSTM && other != CLF_ARCH_LSTM)
+			continue;
+		format_value(option, value, value_text);
+		format_value(option, other, other_text);
+		return clf_fail(error, CLF_ERR_DATA, "option \"%s\" is %s, but %s in the model to start from",
+						option->name, value_text, other_text);
+	}
+	return CLF_OK;
 }
 
 /* ---- values that suit the rows ---- */

@@ -1,7 +1,6 @@
 /*
  * course_deep.c
- *	  The course of the network's training: memory and initial weights, epochs of
- *	  updates, validation after each, and when to stop.
+ *	  The course of the network's training: memory, epochs of updates, validation after each, and when to stop.
  */
 #include <math.h>
 #include <string.h>
@@ -19,7 +18,7 @@
 #define STREAM_ORDER 1
 #define STREAM_DROPOUT 2		/* and the numbers that follow: one for every shard */
 
-/* ---- the network: memory and initial weights ---- */
+/* ---- the network: memory ---- */
 
 /* The most tokens and rows of a shard. */
 static void
@@ -115,24 +114,8 @@ allocate(ClfTrainer *trainer, ClfError *error)
 
 	clf_rng_seed(&trainer->weights_rng, (uint64_t) trainer->config.seed, STREAM_WEIGHTS);
 	clf_rng_seed(&trainer->order_rng, (uint64_t) trainer->config.seed, STREAM_ORDER);
-	trainer->stage = STAGE_INITIALISE;
+	trainer->stage = STAGE_VECTORS;
 	return CLF_OK;
-}
-
-/* Set one row of the weights. */
-static void
-initialise(ClfTrainer *trainer)
-{
-	const ClfTensor *tensor = &trainer->table.tensors[trainer->tensor];
-
-	clf_tensor_init_row(tensor, trainer->tensor_row,
-						clf_team_weights(&trainer->team) + tensor->offset,
-						&trainer->weights_rng);
-	if (++trainer->tensor_row < tensor->rows)
-		return;
-	trainer->tensor_row = 0;
-	if (++trainer->tensor == trainer->table.count)
-		trainer->stage = STAGE_EPOCH;
 }
 
 void
@@ -256,6 +239,8 @@ sum_rows(ClfTrainer *trainer, size_t index, ClfError *error)
 	{
 		uint32_t   *place = &sum->place[shard.ids[i]];
 
+		if (clf_course_keeps(trainer, shard.ids[i]))
+			continue;
 		if (*place == 0)
 		{
 			sum->rows[sum->count++] = shard.ids[i];
@@ -528,9 +513,6 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 	{
 		case STAGE_ALLOCATE:
 			return allocate(trainer, error);
-		case STAGE_INITIALISE:
-			initialise(trainer);
-			return CLF_OK;
 		case STAGE_EPOCH:
 			start_epoch(trainer);
 			return CLF_OK;

@@ -54,7 +54,7 @@ clf_tensor_init_row(const ClfTensor *tensor, size_t row, float *values,
 	switch (tensor->role)
 	{
 		case CLF_ROLE_EMBEDDING:
-			uniform_row(own, columns, 0.05f, rng);
+			uniform_row(own, columns, CLF_EMBEDDING_LIMIT, rng);
 			break;
 		case CLF_ROLE_KERNEL:
 			uniform_row(own, columns,

@@ -155,6 +155,9 @@ extern double clf_softmax(size_t C, const float *z, float *p);
 extern double clf_loss(ClfLoss loss, size_t C, const float *z, int32_t class_id,
 					   float weight, float *p, float *dz);
 
+/* Initial values of an embedding are uniform within this of 0. */
+#define CLF_EMBEDDING_LIMIT 0.05f
+
 /*
  * Set one row of a tensor to its initial values by role; rows 0, 1, 2, ... in
  * this order, for the rows of an orthogonal matrix depend on those before.

@@ -52,6 +52,7 @@ clf_trainer_free(ClfTrainer *trainer)
 	if (trainer == NULL)
 		return;
 	clf_widefit_free(&trainer->fit);
+	clf_course_start_free(trainer);
 	clf_course_deep_free(trainer);
 	clf_dataset_free(&trainer->data);
 	clf_mem_free(&trainer->mem, trainer->scored_classes);
@@ -73,7 +74,8 @@ clf_trainer_check_budget(const ClfTrainer *trainer, size_t more, ClfError *error
 {
 	size_t		needed;
 
-	if (!clf_size_add(trainer->mem.used, more, &needed))
+	if (!clf_size_add(trainer->mem.used, more, &needed) ||
+		!clf_size_add(needed, trainer->start.model ? clf_model_memory(trainer->start.model) : 0, &needed))
 		needed = SIZE_MAX;
 	if (needed <= trainer->host.memory_limit)
 		return CLF_OK;
@@ -146,6 +148,8 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 		return clf_fail_memory(error);
 	/* there are no more cells than answers or, with few classes, pairs of them */
 	status = clf_tally_reserve(&trainer->tally, trainer->scored < C * C ? trainer->scored : C * C, error);
+	if (status == CLF_OK)
+		status = clf_course_start_prepare(trainer, error);
 	if (status != CLF_OK)
 		return status;
 
@@ -190,6 +194,9 @@ advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_WIDE_SCORES:
 		case STAGE_WIDE_REFIT:
 			return clf_course_wide_advance(trainer, error);
+		case STAGE_VECTORS:
+		case STAGE_INITIALISE:
+			return clf_course_start_advance(trainer, error);
 		case STAGE_FUSE:
 			clf_team_free(&trainer->team);
 			return clf_judge(trainer, error);

@@ -3,6 +3,7 @@
  *	  A training under way, as the files that are its parts see it.
  *
  * trainer.c prepares and gives every item of work to the part it belongs to:
+ * course_start.c (the network's first weights),
  * course_wide.c (the linear branch), course_deep.c (the network) and judge.c
  * (what came out of both).  Each part sets the stage that comes next.
  */
@@ -27,7 +28,8 @@ typedef enum ClfTrainerStage
 	STAGE_WIDE_SCORES,			/* and its scores of validation rows kept */
 	STAGE_WIDE_REFIT,			/* on all rows, as it goes into the model */
 	STAGE_ALLOCATE,
-	STAGE_INITIALISE,			/* weights, row by row */
+	STAGE_VECTORS,				/* vectors of words, word by word */
+	STAGE_INITIALISE,			/* all other weights, row by row */
 	STAGE_EPOCH,
 	STAGE_PLAN,
 	STAGE_SHARD,				/* a shard is prepared for the team */
@@ -63,6 +65,27 @@ typedef struct ClfRowSum
 	uint32_t	count;
 } ClfRowSum;
 
+/* Weights that the network starts from, other than random ones. */
+typedef struct ClfStart
+{
+	const ClfModel *model;		/* the host's; NULL: none */
+	bool		keeps_vectors;
+
+	/* by entry of the dictionary, until the vocabulary is known; NULL: no vectors */
+	uint64_t   *found;			/* [tokens] place of its vector in the store, or CLF_NOWHERE */
+	uint64_t   *spelling;		/* [tokens] of the word that it came with: the lowest counts */
+	uint32_t	tokens;
+
+	/* then */
+	uint64_t   *places;			/* [V] by id; NULL: no vectors */
+	int64_t    *classes;		/* [C] those of the labels in the model, or -1; NULL: no model */
+	double		squares;		/* of the numbers in the vectors that were read */
+	double		numbers;		/* how many these are */
+	ClfOrigin	origin;
+} ClfStart;
+
+#define CLF_NOWHERE UINT64_MAX
+
 struct ClfTrainer
 {
 	ClfMem		mem;
@@ -88,6 +111,8 @@ struct ClfTrainer
 	float	   *wide_scores;	/* [scored,C] */
 	float	   *fused;			/* [C] of one row */
 	float		scale[CLF_BRANCHES];
+
+	ClfStart	start;
 
 	/* from STAGE_ALLOCATE on */
 	ClfTensorTable table;
@@ -174,6 +199,23 @@ extern ClfStatus clf_trainer_diverged(const ClfTrainer *trainer, ClfError *error
 /* Begin the fit of the candidate at hand. */
 extern void clf_course_wide_start(ClfTrainer *trainer);
 extern ClfStatus clf_course_wide_advance(ClfTrainer *trainer, ClfError *error);
+
+/* ---- course_start.c: STAGE_VECTORS, STAGE_INITIALISE ---- */
+
+/* Once the vocabulary is known, before the dictionary is forgotten. */
+extern ClfStatus clf_course_start_prepare(ClfTrainer *trainer, ClfError *error);
+extern ClfStatus clf_course_start_advance(ClfTrainer *trainer, ClfError *error);
+
+/* Release what it took. */
+extern void clf_course_start_free(ClfTrainer *trainer);
+
+/* Does the training leave this row of the embedding as it is? */
+static inline bool
+clf_course_keeps(const ClfTrainer *trainer, uint32_t id)
+{
+	return trainer->start.keeps_vectors && trainer->start.places != NULL &&
+		trainer->start.places[id] != CLF_NOWHERE;
+}
 
 /* ---- course_deep.c: stages from STAGE_ALLOCATE on ---- */
 

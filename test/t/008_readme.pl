@@ -23,6 +23,13 @@ $node->safe_psql('reader', q{
 my @blocks = readme_blocks('sql');
 cmp_ok(scalar @blocks, '>', 10, 'the README has blocks');
 
+# the word vectors that a block reads from where psql runs
+my $directory = PostgreSQL::Test::Utils::tempdir();
+open(my $file, '>', "$directory/words.vec") or die $!;
+print $file "5 4\ninvoice 0.5 0.1 -0.2 0.3\nrefund 0.4 0.2 -0.1 0.3\n\"login\" 1 1 1 1\nlogin -0.3 0.2 0.6 0 \na\\tb 0 0 0 0\n";
+close($file);
+chdir($directory);
+
 for my $block (@blocks)
 {
 	my ($first) = split /\n/, $block;
@@ -39,6 +46,8 @@ for my $block (@blocks)
 	}
 }
 
+is( $node->safe_psql('reader', q{SELECT string_agg(word || cardinality(vector), ' ' ORDER BY word COLLATE "C") FROM vectors}),
+	'"login"4 a\\tb4 invoice4 login4 refund4', 'word vectors are what the file has');
 is( $node->safe_psql('reader', q{SELECT textclf_predict('tickets', 'I was charged twice this month')}),
 	'billing', 'what it shows first is answered as it should be');
 

@@ -155,6 +155,73 @@ predict(ClfError *error)
 	return status;
 }
 
+/*
+ * Texts that are longer than those before make buffers grow; the scratch for
+ * which there was no memory answers when there is some.
+ */
+static ClfStatus
+predict_batch(ClfError *error)
+{
+	static const char text[] = "apple and common1, bridge bridge \xE4\xB8\xAD\xE4\xB8\xAD";
+	char		longer[40 * sizeof text + 1];
+	ClfText		texts[] = {{text, sizeof text - 1}, {longer, 0}, {text, 5}, {NULL, 0}};
+	float		probability[4 * 4];
+	ClfScratch *scratch;
+	ClfStatus	status = clf_scratch_new(model, &memory.allocator, &scratch, error);
+
+	for (int i = 0; i < 40; i++)
+		texts[1].length += (size_t) sprintf(longer + texts[1].length, "%s ", text);
+	if (status != CLF_OK)
+		return status;
+	status = clf_predict_batch(model, scratch, texts, 4, probability, error);
+	if (status == CLF_ERR_MEMORY)
+	{
+		memory.fail_at = 0;
+		status = clf_predict_batch(model, scratch, texts, 4, probability, error);
+	}
+	answer_with(probability, sizeof probability);
+	clf_scratch_free(scratch);
+	return status;
+}
+
+static ClfStatus
+explain(ClfError *error)
+{
+	static const char text[] = "apple and common1 bridge";
+	ClfExplainer *explainer;
+	bool		done = false;
+	ClfStatus	status = clf_explainer_new(model, &memory.allocator, NULL, text, sizeof text - 1, -1,
+										   &explainer, error);
+
+	if (status != CLF_OK)
+		return status;
+	while (status == CLF_OK && !done)
+		status = clf_explainer_step(explainer, &done, error);
+	if (status == CLF_OK)
+		answer_with(clf_explainer_result(explainer)->weights,
+					clf_explainer_result(explainer)->count * sizeof(double));
+	clf_explainer_free(explainer);
+	return status;
+}
+
+static ClfStatus
+tally(ClfError *error)
+{
+	ClfTally   *answers;
+	size_t		count;
+	const ClfCell *cells;
+	ClfStatus	status = clf_tally_new(&memory.allocator, &answers, error);
+
+	if (status != CLF_OK)
+		return status;
+	for (int i = 0; i < 5000 && status == CLF_OK; i++)
+		status = clf_tally_add(answers, i % 700, i % 11, 0.5, error);
+	cells = clf_tally_cells(answers, &count);
+	answer_with(cells, count * sizeof *cells);
+	clf_tally_free(answers);
+	return status;
+}
+
 /* A host whose memory is the one that refuses. */
 static UnitHost host;
 
@@ -192,8 +259,18 @@ model_calls(void)
 	refuse_each(&memory, encode, 1);
 	refuse_each(&memory, image, 1);
 	refuse_each(&memory, predict, 1);
+	refuse_each(&memory, predict_batch, 1);
+	refuse_each(&memory, explain, 1);
 	memory.allocator.free(memory.allocator.context, bytes);
 	clf_model_free(model);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
+static void
+counting(void)
+{
+	unit_memory_init(&memory);
+	refuse_each(&memory, tally, 1);
 	CHECK(memory.blocks == 0, "memory is kept");
 }
 
@@ -295,6 +372,7 @@ int
 main(void)
 {
 	for_architectures("model_calls", model_calls);
+	RUN(counting);
 	for_architectures("training", training);
 	RUN(training_with_everything);
 	RUN(training_as_keras);

@@ -124,33 +124,11 @@ many_cells(void)
 }
 
 /* Whichever allocation fails, nothing is kept. */
-static void
-memory_fails(void)
-{
-	for (size_t fail_at = 1; fail_at <= 4; fail_at++)
-	{
-		bool		failed;
-
-		unit_memory_init(&memory);
-		memory.fail_at = fail_at;
-		failed = clf_tally_new(&memory.allocator, &tally, &error) != CLF_OK;
-		if (!failed)
-		{
-			for (int i = 0; i < 200 && !failed; i++)
-				failed = clf_tally_add(tally, i, i, 0.5, &error) != CLF_OK;
-			clf_tally_free(tally);
-		}
-		CHECK(failed && error.status == CLF_ERR_MEMORY, "allocation %d fails unnoticed", (int) fail_at);
-		CHECK(memory.blocks == 0, "memory is kept");
-	}
-}
-
 int
 main(void)
 {
 	RUN(figures_by_hand);
 	RUN(reliability);
 	RUN(many_cells);
-	RUN(memory_fails);
 	return UNIT_RESULT();
 }

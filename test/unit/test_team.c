@@ -24,6 +24,7 @@ typedef struct Crew
 	bool		refuses;		/* share gives nothing */
 	bool		threaded;
 	bool		leaves;			/* helpers leave in mid-training */
+	bool		starves;		/* a helper is refused each allocation once */
 	atomic_bool over;
 	pthread_t	threads[MOST_HELPERS];
 	UnitMemory	memory[MOST_HELPERS];	/* of the threads */
@@ -61,6 +62,33 @@ new_helper(Crew *crew, const ClfAllocator *allocator)
 	return NULL;
 }
 
+/* A helper that is refused its allocation 1, 2, ... keeps nothing, until it is refused none. */
+static ClfHelper *
+new_starving_helper(Crew *crew)
+{
+	UnitMemory *memory = &crew->host.memory;
+	ClfHost		host = {.allocator = memory->allocator};
+	ClfHelper  *helper;
+	ClfStatus	status = CLF_ERR_MEMORY;
+
+	for (size_t n = 1; status != CLF_OK; n++)
+	{
+		size_t		before = memory->blocks;
+		ClfError	error;
+
+		memory->fail_at = memory->calls + n;
+		status = clf_helper_new(&host, crew->block, crew->size, &helper, &error);
+		memory->fail_at = 0;
+		if (status != CLF_OK && (status != CLF_ERR_MEMORY || memory->blocks != before))
+		{
+			crew->failed = true;
+			return NULL;
+		}
+		crew->steps++;
+	}
+	return helper;
+}
+
 static void *
 run_thread(void *context)
 {
@@ -85,6 +113,8 @@ start(void *context)
 	for (int i = 0; i < crew->shared; i++)
 		if (crew->threaded)
 			crew->failed |= pthread_create(&crew->threads[i], NULL, run_thread, crew) != 0;
+		else if (crew->starves)
+			crew->helpers[i] = new_starving_helper(crew);
 		else
 			crew->helpers[i] = new_helper(crew, &crew->host.memory.allocator);
 }
@@ -271,6 +301,20 @@ helpers_may_leave(void)
 }
 
 static void
+helper_without_memory(void)
+{
+	ClfConfig	config;
+	Crew		crew;
+
+	team_config(&config);
+	config.epochs = 1;
+	crew_init(&crew, 1);
+	crew.starves = true;
+	check_same(&crew, &config);
+	CHECK(crew.steps > 5, "%d allocations were refused", crew.steps);
+}
+
+static void
 no_shared_memory_no_helpers(void)
 {
 	ClfConfig	config;
@@ -346,6 +390,7 @@ main(void)
 	RUN(helpers_in_turns_change_nothing);
 	RUN(helpers_in_threads_change_nothing);
 	RUN(helpers_may_leave);
+	RUN(helper_without_memory);
 	RUN(no_shared_memory_no_helpers);
 	RUN(little_memory_fewer_helpers);
 	RUN(foreign_blocks_are_refused);

@@ -901,7 +901,7 @@ steps_are_short(void)
 	config.units = 64;
 	config.epochs = 1;
 	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
-	for (int i = 0; i < 3000; i++)
+	for (int i = 0; i < 1500; i++)
 	{
 		char		text[256];
 		char		label[16];
@@ -1040,7 +1040,8 @@ check_budget(int architecture)
 
 	unit_quick_config(&config);
 	config.architecture = architecture;
-	config.units = 256;
+	config.units = 128;			/* weights outweigh all else */
+	config.epochs = 2;
 	unit_host_init(&host);
 	host.host.memory_limit = 1 << 20;
 	CHECK(unit_train(&host, &config, 60, 0, 1, 3, &model, NULL, &error) == CLF_ERR_BUDGET, "no budget error");

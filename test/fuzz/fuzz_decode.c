@@ -1,28 +1,66 @@
 /*
  * fuzz_decode.c
  *	  libFuzzer on the decoder: bytes are refused for a reason, or make a model
- *	  that predicts, explains and comes back as the same bytes; no memory is kept.
+ *	  that can be listed, predicts, explains and comes back as the same bytes; no
+ *	  memory is kept.
  */
 #include "fuzz.h"
+
+/* Read all that is shown of a model: every byte of it must be there. */
+static void
+list_model(const ClfModel *model)
+{
+	size_t		length;
+	uint64_t	sum = clf_model_memory(model) + (uint64_t) clf_model_parameters(model) +
+		strlen(clf_model_icu_version(model));
+	const char *info = clf_model_info(model, &length);
+
+	for (size_t i = 0; i < length; i++)
+		sum += (unsigned char) info[i];
+	for (int k = 0; k < clf_model_classes(model); k++)
+	{
+		const char *label = clf_model_label(model, k, &length);
+
+		FUZZ_CHECK(clf_model_class(model, label, length) == k);
+	}
+	for (int id = 0; id < clf_model_vocabulary(model); id++)
+	{
+		const char *token = clf_model_token(model, id, &length);
+
+		for (size_t i = 0; token != NULL && i < length; i++)
+			sum += (unsigned char) token[i];
+		sum += clf_model_token_rows(model, id);
+	}
+	*(volatile uint64_t *) &sum;
+}
 
 /* What a model of strangers must be able to do. */
 static void
 use_model(const ClfModel *model)
 {
 	static const char text[] = "apple x \xE4\xB8\xAD";
+	const ClfText texts[] = {{text, sizeof text - 1}, {text, 0}, {text, sizeof text - 1}};
+	size_t		classes = (size_t) clf_model_classes(model);
 	ClfScratch *scratch;
 	ClfModel   *again;
 	ClfError	error;
 	void	   *bytes[2];
 	size_t		size[2];
-	float	   *probability = malloc((size_t) clf_model_classes(model) * sizeof(float));
+	float	   *probability = malloc(4 * classes * sizeof(float));
 
+	list_model(model);
 	/* a wide network costs time, and nothing is learned from it */
 	if (clf_model_config(model)->maxlen <= 200 && clf_scratch_new(model, &fuzz_allocator, &scratch, &error) == CLF_OK)
 	{
 		if (clf_predict(model, scratch, text, sizeof text - 1, probability, &error) == CLF_OK)
-			for (int k = 0; k < clf_model_classes(model); k++)
+		{
+			for (size_t k = 0; k < classes; k++)
 				FUZZ_CHECK(probability[k] >= 0 && probability[k] <= 1.00001f);
+			if (clf_batch_limit(model) >= 3 &&
+				clf_predict_batch(model, scratch, texts, 3, probability + classes, &error) == CLF_OK)
+				FUZZ_CHECK(memcmp(probability, probability + classes, classes * sizeof(float)) == 0 &&
+						   memcmp(probability, probability + 3 * classes, classes * sizeof(float)) == 0);
+		}
 		(void) fuzz_explain(model, text, sizeof text - 1);
 		clf_scratch_free(scratch);
 	}
@@ -42,7 +80,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	ClfModel   *model;
 	ClfError	error;
 	ClfStatus	status = clf_model_decode(&fuzz_allocator, data, size, &model, &error);
+	size_t		digest;
 
+	FUZZ_CHECK(!clf_digest_field(data, size, &digest) || digest + CLF_DIGEST_LENGTH <= size);
 	if (status == CLF_OK)
 	{
 		use_model(model);

@@ -210,9 +210,7 @@ refresh_range(Refresh *refresh, BlockNumber begin, BlockNumber end)
 {
 	ItemPointerData first;
 	ItemPointerData last;
-	Datum		arguments[] = {
-		PointerGetDatum(&first), PointerGetDatum(&last), (Datum) 0
-	};
+	Datum		arguments[3];
 	SPITupleTable *rows;
 	uint64		count;
 
@@ -221,6 +219,8 @@ refresh_range(Refresh *refresh, BlockNumber begin, BlockNumber end)
 	refresh->version = ModelCacheLookup(refresh->reference)->version;
 	ItemPointerSet(&first, begin, 0);
 	ItemPointerSet(&last, end, 0);
+	arguments[0] = PointerGetDatum(&first);
+	arguments[1] = PointerGetDatum(&last);
 	arguments[2] = Int32GetDatum(refresh->version);
 	if (SPI_execute_plan(refresh->select, arguments, NULL, false, 0) < 0)
 		elog(ERROR, "could not read rows: %s", SPI_result_code_string(SPI_result));

@@ -369,11 +369,11 @@ SELECT m.name,
 	v.info ->> 'label_column' AS label_column,
 	(v.info ->> 'classes')::int AS classes,
 	(v.info ->> 'rows')::bigint AS rows,
-	(v.info ->> 'accuracy')::double precision AS accuracy,
-	(v.info ->> 'macro_f1')::double precision AS macro_f1,
-	(v.info ->> 'deep_accuracy')::double precision AS deep_accuracy,
-	(v.info ->> 'wide_accuracy')::double precision AS wide_accuracy,
-	(v.info ->> 'calibration_error')::double precision AS calibration_error,
+	round((v.info ->> 'accuracy')::numeric, 6)::double precision AS accuracy,
+	round((v.info ->> 'macro_f1')::numeric, 6)::double precision AS macro_f1,
+	round((v.info ->> 'deep_accuracy')::numeric, 6)::double precision AS deep_accuracy,
+	round((v.info ->> 'wide_accuracy')::numeric, 6)::double precision AS wide_accuracy,
+	round((v.info ->> 'calibration_error')::numeric, 6)::double precision AS calibration_error,
 	(v.info ->> 'parameters')::bigint AS parameters,
 	octet_length(v.bytes)::bigint AS bytes,
 	v.info -> 'options' AS options
@@ -384,7 +384,8 @@ WHERE pg_has_role(m.owner, 'USAGE')
 		SELECT
 		FROM @extschema@.textclf_permission p
 		WHERE p.model = m.name
-			AND (p.role = 0 OR pg_has_role(p.role, 'USAGE')));
+			AND (p.role = 0 OR pg_has_role(p.role, 'USAGE')))
+ORDER BY m.name, v.version;
 COMMENT ON VIEW @extschema@.textclf_models IS 'versions of the models that the current user may use';
 COMMENT ON COLUMN @extschema@.textclf_models.name IS 'name of the model';
 COMMENT ON COLUMN @extschema@.textclf_models.version IS 'number of the version; name@version means it';
@@ -421,7 +422,8 @@ SELECT job, model, source, role, state, phase, pid, epoch, epochs, loss,
 	rows_per_second,
 	make_interval(secs => seconds_left) AS time_left,
 	requested, started, finished, version, deployed, error, warning
-FROM @extschema@.textclf_job_entries();
+FROM @extschema@.textclf_job_entries()
+ORDER BY job;
 COMMENT ON VIEW @extschema@.textclf_jobs IS 'background trainings of the last 30 days, as they are now; those of other roles for members of pg_read_all_stats';
 COMMENT ON COLUMN @extschema@.textclf_jobs.job IS 'what textclf_train_background returned';
 COMMENT ON COLUMN @extschema@.textclf_jobs.model IS 'model whose new version it makes';

@@ -26,6 +26,7 @@
 
 #include "arguments.h"
 #include "compat.h"
+#include "figure.h"
 #include "guc.h"
 #include "judgement.h"
 #include "row_source.h"
@@ -271,7 +272,7 @@ put_result(ReturnSetInfo *result, const char *name, int64 rows, const double *fi
 	values[1] = Int64GetDatum(rows);
 	nulls[1] = rows < 0;
 	for (int i = 0; i < FIGURES; i++)
-		values[2 + i] = Float8GetDatum(figures[i]);
+		values[2 + i] = FigureDatum(figures[i], &nulls[2 + i]);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

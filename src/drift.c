@@ -18,6 +18,7 @@
 
 #include "arguments.h"
 #include "compat.h"
+#include "figure.h"
 #include "model_cache.h"
 #include "model_info.h"
 #include "model_store.h"
@@ -176,15 +177,17 @@ put_row(ReturnSetInfo *result, const char *measure, text *label, double training
 	double		excess = distance - chance;
 	const char *verdict = excess < limits->watch ? "ok" :
 		excess < limits->drifted ? "watch" : "drifted";
-	Datum		values[] = {
-		CStringGetTextDatum(measure), PointerGetDatum(label),
-		Float8GetDatum(training), Float8GetDatum(today), Float8GetDatum(distance),
-		CStringGetTextDatum(verdict)
-	};
-	bool		nulls[] = {
-		false, label == NULL, isnan(training), isnan(today), isnan(distance), isnan(excess)
-	};
+	Datum		values[6];
+	bool		nulls[6] = {false};
 
+	values[0] = CStringGetTextDatum(measure);
+	values[1] = PointerGetDatum(label);
+	nulls[1] = label == NULL;
+	values[2] = FigureDatum(training, &nulls[2]);
+	values[3] = FigureDatum(today, &nulls[3]);
+	values[4] = FigureDatum(distance, &nulls[4]);
+	values[5] = CStringGetTextDatum(verdict);
+	nulls[5] = isnan(excess);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

@@ -13,6 +13,7 @@
 
 #include "arguments.h"
 #include "compat.h"
+#include "figure.h"
 #include "judgement.h"
 #include "model_cache.h"
 #include "model_store.h"
@@ -84,15 +85,14 @@ static void
 put_figures(ReturnSetInfo *result, text *label, double precision, double recall,
 			double f1, int64 support)
 {
-	Datum		values[] = {
-		PointerGetDatum(label),
-		Float8GetDatum(precision),
-		Float8GetDatum(recall),
-		Float8GetDatum(f1),
-		Int64GetDatum(support)
-	};
-	bool		nulls[] = {false, isnan(precision), isnan(recall), isnan(f1), false};
+	Datum		values[5];
+	bool		nulls[5] = {false};
 
+	values[0] = PointerGetDatum(label);
+	values[1] = FigureDatum(precision, &nulls[1]);
+	values[2] = FigureDatum(recall, &nulls[2]);
+	values[3] = FigureDatum(f1, &nulls[3]);
+	values[4] = Int64GetDatum(support);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

@@ -19,6 +19,7 @@
 
 #include "blas.h"
 #include "compat.h"
+#include "figure.h"
 #include "guc.h"
 #include "model_cache.h"
 #include "model_info.h"
@@ -31,14 +32,6 @@ PG_FUNCTION_INFO_V1(textclf_cache_entries);
 PG_FUNCTION_INFO_V1(textclf_build_info);
 
 /* ---- history ---------------------------------------------------------- */
-
-/* A figure that is NULL in SQL when there is none. */
-static Datum
-figure(double value, bool *isnull)
-{
-	*isnull = isnan(value);
-	return Float8GetDatum(value);
-}
 
 #define CURVE_EPOCHS	40		/* epochs up to its own that a row's curve shows */
 #define CURVE_LEVELS	8
@@ -121,11 +114,11 @@ textclf_history(PG_FUNCTION_ARGS)
 		bool		nulls[7] = {false};
 
 		values[0] = Int32GetDatum(i + 1);
-		values[1] = figure(epoch->loss, &nulls[1]);
-		values[2] = figure(epoch->accuracy, &nulls[2]);
-		values[3] = figure(epoch->val_loss, &nulls[3]);
-		values[4] = figure(epoch->val_accuracy, &nulls[4]);
-		values[5] = figure(epoch->seconds, &nulls[5]);
+		values[1] = FigureDatum(epoch->loss, &nulls[1]);
+		values[2] = FigureDatum(epoch->accuracy, &nulls[2]);
+		values[3] = FigureDatum(epoch->val_loss, &nulls[3]);
+		values[4] = FigureDatum(epoch->val_accuracy, &nulls[4]);
+		values[5] = FigureDatum(epoch->seconds, &nulls[5]);
 		values[6] = curve(&info, i, marks, &nulls[6]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

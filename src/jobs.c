@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "figure.h"
 #include "jobs.h"
 #include "row_source.h"
 #include "store.h"
@@ -367,7 +368,10 @@ put_text(Row *row, const char *text)
 static void
 put_figure(Row *row, double value)
 {
-	put(row, Float8GetDatum(value), isnan(value));
+	bool		isnull;
+	Datum		figure = FigureDatum(value, &isnull);
+
+	put(row, figure, isnull);
 }
 
 /*
@@ -390,6 +394,7 @@ make_row(Row *row, const Job *job, bool running, const JobWorker *worker)
 {
 	const JobProgress *progress = running ? &worker->progress : &job->progress;
 	bool		begun = running && worker->phase != JOB_WAITING;
+	bool		learning = progress->epoch > 0; /* from then on there are figures */
 	bool		done = job->outcome.state == JOB_DONE;
 
 	memset(row, 0, sizeof(*row));
@@ -403,11 +408,11 @@ make_row(Row *row, const Job *job, bool running, const JobWorker *worker)
 		put_text(row, begun || RecoveryInProgress() ? "running" : "queued");
 	put_text(row, begun ? phase_names[worker->phase] : NULL);
 	put(row, Int32GetDatum(worker->pid), !running);
-	put(row, Int32GetDatum(progress->epoch), progress->epoch == 0);
-	put(row, Int32GetDatum(progress->epochs), progress->epoch == 0);
-	put_figure(row, progress->loss);
-	put_figure(row, progress->rows_per_second);
-	put_figure(row, progress->seconds_left);
+	put(row, Int32GetDatum(progress->epoch), !learning);
+	put(row, Int32GetDatum(progress->epochs), !learning);
+	put_figure(row, learning ? progress->loss : NAN);
+	put_figure(row, learning ? progress->rows_per_second : NAN);
+	put_figure(row, learning ? progress->seconds_left : NAN);
 	put(row, TimestampTzGetDatum(job->requested), false);
 	put(row, TimestampTzGetDatum(progress->started), progress->started == 0);
 	put(row, TimestampTzGetDatum(job->finished), job->finished == 0);

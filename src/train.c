@@ -14,6 +14,7 @@
 #include "utils/builtins.h"
 
 #include "compat.h"
+#include "figure.h"
 #include "guc.h"
 #include "training.h"
 
@@ -136,14 +137,6 @@ train(const TrainRequest *request, TrainResult *result)
 	TrainingEnd(training);
 }
 
-/* A figure that is NULL in SQL when there is none. */
-static Datum
-figure(double value, bool *isnull)
-{
-	*isnull = isnan(value);
-	return Float8GetDatum(value);
-}
-
 /*
  * textclf_train(source regclass, text_column name, label_column name,
  *				 model text DEFAULT NULL, options jsonb DEFAULT '{}')
@@ -178,11 +171,11 @@ textclf_train(PG_FUNCTION_ARGS)
 	values[4] = Int64GetDatum(result.skipped);
 	values[5] = Int32GetDatum(result.summary.classes);
 	values[6] = Int32GetDatum(result.summary.epochs);
-	values[7] = figure(result.summary.accuracy, &nulls[7]);
-	values[8] = figure(result.summary.macro_f1, &nulls[8]);
-	values[9] = figure(result.summary.deep_accuracy, &nulls[9]);
-	values[10] = figure(result.summary.wide_accuracy, &nulls[10]);
-	values[11] = Float8GetDatum(result.seconds);
+	values[7] = FigureDatum(result.summary.accuracy, &nulls[7]);
+	values[8] = FigureDatum(result.summary.macro_f1, &nulls[8]);
+	values[9] = FigureDatum(result.summary.deep_accuracy, &nulls[9]);
+	values[10] = FigureDatum(result.summary.wide_accuracy, &nulls[10]);
+	values[11] = FigureDatum(result.seconds, &nulls[11]);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(descriptor),
 													  values, nulls)));
 }

@@ -130,13 +130,21 @@ TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
 void
 TrainRequestFromArguments(FunctionCallInfo fcinfo, TrainRequest *request)
 {
+	char	   *model;
+
 	RequireArgument(fcinfo, 0, "source");
 	RequireArgument(fcinfo, 1, "text_column");
 	RequireArgument(fcinfo, 2, "label_column");
+	model = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+	if (model != NULL && model[0] == '{')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("model name \"%s\" looks like options", model),
+				 errhint("Options come after the model: write options => '{...}'.")));
 	TrainRequestInit(request, PG_GETARG_OID(0),
 					 pstrdup(NameStr(*PG_GETARG_NAME(1))),
 					 pstrdup(NameStr(*PG_GETARG_NAME(2))),
-					 PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3)),
+					 model,
 					 PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4));
 }
 

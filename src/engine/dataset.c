@@ -221,7 +221,9 @@ number_classes(ClfDataset *data, ClfError *error)
 	if (C < 2)
 	{
 		clf_fail(error, CLF_ERR_DATA, "there is only one class");
-		return clf_detail(error, "All %zu rows have the same label; a classifier needs at least two.",
+		return clf_detail(error, data->count == 1 ?
+						  "There is only %zu row; a classifier needs rows of at least two labels." :
+						  "All %zu rows have the same label; a classifier needs at least two.",
 						  data->count);
 	}
 	if (C > CLF_MAX_CLASSES)

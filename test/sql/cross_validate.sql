@@ -13,10 +13,10 @@ SELECT fold, rows, accuracy BETWEEN 0.5 AND 1 AS accuracy, macro_f1 BETWEEN 0.3 
 	weighted_f1 BETWEEN 0.5 AND 1 AS weighted_f1, seconds > 0 AS seconds FROM folds WHERE fold <> 'sd';
 
 -- mean and standard deviation, as the server computes them
-SELECT abs(m.accuracy - avg(f.accuracy)) < 1e-12 AS accuracy, abs(m.macro_f1 - avg(f.macro_f1)) < 1e-12 AS macro_f1,
-	abs(m.weighted_f1 - avg(f.weighted_f1)) < 1e-12 AS weighted_f1, abs(m.seconds - avg(f.seconds)) < 1e-9 AS seconds
+SELECT abs(m.accuracy - avg(f.accuracy)) < 1e-6 AS accuracy, abs(m.macro_f1 - avg(f.macro_f1)) < 1e-6 AS macro_f1,
+	abs(m.weighted_f1 - avg(f.weighted_f1)) < 1e-6 AS weighted_f1, abs(m.seconds - avg(f.seconds)) < 1e-4 AS seconds
 FROM folds f, folds m WHERE f.fold ~ '^\d' AND m.fold = 'mean' GROUP BY m.*, m.accuracy, m.macro_f1, m.weighted_f1, m.seconds;
-SELECT abs(m.accuracy - stddev_samp(f.accuracy)) < 1e-12 AS accuracy, abs(m.macro_f1 - stddev_samp(f.macro_f1)) < 1e-12 AS macro_f1, m.rows
+SELECT abs(m.accuracy - stddev_samp(f.accuracy)) < 1e-6 AS accuracy, abs(m.macro_f1 - stddev_samp(f.macro_f1)) < 1e-6 AS macro_f1, m.rows
 FROM folds f, folds m WHERE f.fold ~ '^\d' AND m.fold = 'sd' GROUP BY m.accuracy, m.macro_f1, m.rows;
 
 -- A row in a fold is not in the rows its model learned from: words that occur

@@ -22,9 +22,9 @@ SELECT measure, label, abs(today - CASE measure
 		WHEN 'label' THEN (SELECT avg((a.label = d.label)::int) FROM answers a)
 		WHEN 'labels' THEN (SELECT sum((q - p) * ln(q / p)) FROM (SELECT (l.today * 600 + 0.5) / 601.5 AS q, (l.training * 360 + 0.5) / 361.5 AS p
 			FROM textclf_drift('m', 'same', 'doc') l WHERE measure = 'label') s)
-		END) < 1e-9 AS right_today, training BETWEEN 0 AND 1 AS has_training
+		END) < 1e-6 AS right_today, training BETWEEN 0 AND 1 AS has_training
 FROM textclf_drift('m', 'same', 'doc') d;
-SELECT sum(training) FILTER (WHERE measure = 'label') AS shares, max(training) FILTER (WHERE measure = 'unknown tokens') BETWEEN 0.005 AND 0.03 AS few_unknown FROM textclf_drift('m', 'same', 'doc');
+SELECT round(sum(training) FILTER (WHERE measure = 'label')::numeric, 4)::float8 AS shares, max(training) FILTER (WHERE measure = 'unknown tokens') BETWEEN 0.005 AND 0.03 AS few_unknown FROM textclf_drift('m', 'same', 'doc');
 
 -- other words; other labels; less certain; a little of it
 CREATE TABLE days (what text, doc text);

@@ -37,8 +37,8 @@ CREATE FUNCTION figures() RETURNS TABLE (label text, "precision" float8, recall 
 $$;
 CREATE FUNCTION differ() RETURNS TABLE (label text, a text, b text) LANGUAGE sql AS $$
 	SELECT label, e::text, f::text FROM textclf_evaluate('m', 'rows', 'doc', 'label') e FULL JOIN figures() f USING (label)
-	WHERE e.support IS DISTINCT FROM f.support OR abs(e."precision" - f."precision") > 1e-9 OR abs(e.recall - f.recall) > 1e-9
-		OR coalesce(abs(e.f1 - f.f1) > 1e-9, true) OR (e."precision" IS NULL) <> (f."precision" IS NULL)
+	WHERE e.support IS DISTINCT FROM f.support OR abs(e."precision" - f."precision") > 1e-6 OR abs(e.recall - f.recall) > 1e-6
+		OR coalesce(abs(e.f1 - f.f1) > 1e-6, true) OR (e."precision" IS NULL) <> (f."precision" IS NULL)
 $$;
 SELECT * FROM differ();
 SELECT * FROM textclf_confusion_matrix('m', 'rows', 'doc', 'label')

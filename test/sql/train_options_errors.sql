@@ -24,6 +24,7 @@ SELECT textclf_train('numbers', 'doc', 'label');
 -- names of models
 SELECT textclf_train('docs', 'doc', 'label', '');
 SELECT textclf_train('docs', 'doc', 'label', 'docs@2');
+SELECT textclf_train('docs', 'doc', 'label', '{"epochs": 3}');
 SELECT textclf_train('docs', 'doc', 'label', repeat('x', 256));
 CREATE VIEW "at@sign" AS SELECT * FROM docs;
 SELECT textclf_train('"at@sign"', 'doc', 'label');

@@ -142,6 +142,11 @@ ok( wait_until(sub { ask("SELECT count(*) FROM textclf_jobs WHERE job IN ($those
   or diag(ask("SELECT string_agg(concat_ws(' ', state, phase, error), chr(10)) FROM textclf_jobs WHERE job IN ($those)"));
 is(models('moment') . ask('SELECT count(*) FROM pg_ls_tmpdir()'), '00', 'and leave nothing');
 
+is( ask(call('starting', $short) . q{ \g /dev/null
+		SELECT count(*) FROM textclf_jobs WHERE model = 'starting' AND epoch IS NULL AND (loss IS NOT NULL OR time_left IS NOT NULL)}),
+	'0', 'before the first epoch there are no figures');
+ok(wait_until(sub { ask(q{SELECT state FROM textclf_jobs WHERE model = 'starting'}) eq 'done' }, 60), 'then it gets done');
+
 # -- transactions
 
 is( ask('BEGIN; ' . call('gone', $short) . q{ \g /dev/null

@@ -376,7 +376,9 @@ SELECT m.name,
 	round((v.info ->> 'calibration_error')::numeric, 6)::double precision AS calibration_error,
 	(v.info ->> 'parameters')::bigint AS parameters,
 	octet_length(v.bytes)::bigint AS bytes,
-	v.info -> 'options' AS options
+	v.info -> 'options' AS options,
+	v.info ->> 'warm_start' AS warm_start,
+	v.info ->> 'embeddings' AS embeddings
 FROM @extschema@.textclf_model m
 JOIN @extschema@.textclf_version v ON v.model = m.name
 WHERE pg_has_role(m.owner, 'USAGE')
@@ -405,6 +407,8 @@ COMMENT ON COLUMN @extschema@.textclf_models.calibration_error IS 'how far proba
 COMMENT ON COLUMN @extschema@.textclf_models.parameters IS 'number of weights';
 COMMENT ON COLUMN @extschema@.textclf_models.bytes IS 'size in the database';
 COMMENT ON COLUMN @extschema@.textclf_models.options IS 'what it was trained with, defaults resolved';
+COMMENT ON COLUMN @extschema@.textclf_models.warm_start IS 'version whose network it began with';
+COMMENT ON COLUMN @extschema@.textclf_models.embeddings IS 'table or view whose word vectors it began with';
 
 CREATE VIEW @extschema@.textclf_cache AS
 SELECT model, version, bytes, hits, loaded, last_used

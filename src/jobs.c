@@ -299,7 +299,7 @@ textclf_train_background(PG_FUNCTION_ARGS)
 	job.model = request.model;
 	job.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	if (OidIsValid(request.embeddings))
-		job.options = OptionsReplace(job.options, "embeddings", RowSourceName(request.embeddings));
+		job.options = OptionsReplace(job.options, "embeddings", request.embeddings_name);
 	id = JobStoreAdd(&job);
 	remember_request(id);
 	PG_RETURN_INT64(id);

@@ -344,14 +344,15 @@ ModelCacheLookup(text *reference)
 }
 
 ClfModel *
-ModelCacheDecode(text *reference, MemoryContext context)
+ModelCacheDecode(text *reference, MemoryContext context, char **version)
 {
-	const ModelVersion *version;
+	const ModelVersion *resolved;
 
 	init_cache();
-	version = resolve(reference);
-	ModelStoreCheckUse(version);
-	return decode_version(version, context);
+	resolved = resolve(reference);
+	ModelStoreCheckUse(resolved);
+	*version = psprintf("%s@%d", resolved->name, resolved->version);
+	return decode_version(resolved, context);
 }
 
 int

@@ -42,9 +42,10 @@ extern CachedModel *ModelCacheLookup(text *reference);
 
 /*
  * Decode the version that a reference means into a context, for whoever needs
- * it for longer; the same errors.
+ * it for longer; the same errors.  *version is its full reference, name@3.
  */
-extern ClfModel *ModelCacheDecode(text *reference, MemoryContext context);
+extern ClfModel *ModelCacheDecode(text *reference, MemoryContext context,
+								  char **version);
 
 /* Predict a text with a cached model: fills probability, returns the best class. */
 extern int	CachedModelPredict(CachedModel *cached, text *doc);

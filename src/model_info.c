@@ -51,6 +51,8 @@ static const Field info_fields[] = {
 	FIELD(source, FIELD_TEXT, ModelInfo),
 	FIELD(text_column, FIELD_TEXT, ModelInfo),
 	FIELD(label_column, FIELD_TEXT, ModelInfo),
+	FIELD(warm_start, FIELD_TEXT, ModelInfo),
+	FIELD(embeddings, FIELD_TEXT, ModelInfo),
 	FIELD(rows, FIELD_COUNT, ModelInfo),
 	FIELD(skipped, FIELD_COUNT, ModelInfo),
 	FIELD(training_rows, FIELD_COUNT, ModelInfo),

@@ -23,6 +23,8 @@ typedef struct ModelInfo
 	char	   *source;			/* qualified name of the relation */
 	char	   *text_column;
 	char	   *label_column;
+	char	   *warm_start;		/* version that its network began with, name@3 */
+	char	   *embeddings;		/* qualified name of a table of word vectors, likewise */
 	int64		rows;			/* learned from or validated on */
 	int64		skipped;		/* text or label NULL */
 	int64		training_rows;

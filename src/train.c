@@ -48,16 +48,16 @@ typedef struct Told
 static void
 report_origin(const TrainRequest *request, const ClfOrigin *origin)
 {
-	if (request->options.warm_start != NULL)
+	if (request->start_version != NULL)
 		ereport(NOTICE,
 				(errmsg("starting from model \"%s\": it knows %lld of %lld words and %d of %d labels",
-						request->options.warm_start, (long long) origin->words_of_model,
+						request->start_version, (long long) origin->words_of_model,
 						(long long) origin->words, origin->labels_of_model, origin->labels)));
-	if (OidIsValid(request->embeddings))
+	if (request->embeddings_name != NULL)
 		ereport(NOTICE,
-				(errmsg("%lld of %lld words have a vector in \"%s\"",
+				(errmsg("%lld of %lld words have a vector in %s",
 						(long long) origin->words_of_vectors, (long long) origin->words,
-						request->options.embeddings)));
+						request->embeddings_name)));
 }
 
 /*

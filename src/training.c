@@ -87,10 +87,12 @@ TrainRequestOptions(TrainRequest *request, Jsonb *options)
 
 	OptionsParse(options, NULL, result);
 	request->start = NULL;
+	request->start_version = NULL;
 	if (result->warm_start != NULL)
 	{
 		/* once more, for the form of the network is that of the model by default */
-		request->start = ModelCacheDecode(cstring_to_text(result->warm_start), CurrentMemoryContext);
+		request->start = ModelCacheDecode(cstring_to_text(result->warm_start), CurrentMemoryContext,
+										  &request->start_version);
 		clf_config_init(&base);
 		clf_config_like(&base, clf_model_config(request->start));
 		OptionsParse(options, &base, result);
@@ -98,9 +100,11 @@ TrainRequestOptions(TrainRequest *request, Jsonb *options)
 					&error);
 	}
 	request->embeddings = InvalidOid;
+	request->embeddings_name = NULL;
 	if (result->embeddings != NULL)
 	{
 		request->embeddings = DatumGetObjectId(DirectFunctionCall1(regclassin, CStringGetDatum(result->embeddings)));
+		request->embeddings_name = RowSourceName(request->embeddings);
 		if (result->config.architecture == CLF_ARCH_LINEAR)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -457,6 +461,8 @@ describe_training(const Training *training, ModelInfo *info)
 	info->source = training->request->source_name;
 	info->text_column = training->request->text_column;
 	info->label_column = training->request->label_column;
+	info->warm_start = training->request->start_version;
+	info->embeddings = training->request->embeddings_name;
 	info->rows = summary->rows;
 	info->skipped = training->skipped;
 	info->training_rows = summary->training_rows;

@@ -28,7 +28,9 @@ typedef struct TrainRequest
 	char	   *model;
 	TrainOptions options;
 	ClfModel   *start;			/* of option warm_start, or NULL; the training frees it */
+	char	   *start_version;	/* its full reference, or NULL */
 	Oid			embeddings;		/* of the option of that name, or invalid */
+	char	   *embeddings_name;	/* qualified and quoted, or NULL */
 } TrainRequest;
 
 /* How far the engine is. */

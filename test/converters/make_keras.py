@@ -133,8 +133,10 @@ def layers_of(case):
                   "return_sequences": number + 1 < len(case["units"]) or case["pooling"] is not None, **case["lstm"]}
         parts = [part if case["bias"] else part[:2] for part in layer]
         if case["bidirectional"]:
-            result.append(("Bidirectional", {"merge_mode": case.get("merge_mode", "concat"),
-                                             "layer": {"class_name": "LSTM", "config": config}},
+            wrapper = {"merge_mode": case.get("merge_mode", "concat"), "layer": {"class_name": "LSTM", "config": config}}
+            if case["layout"] == "keras":  # Keras 3 always lists it
+                wrapper["backward_layer"] = {"class_name": "LSTM", "config": {**config, "go_backwards": True}}
+            result.append(("Bidirectional", wrapper,
                            {"forward_layer/cell": parts[0], "backward_layer/cell": parts[1]}))
         else:
             result.append((case.get("recurrent", "LSTM"), config, {"cell": parts[0]}))

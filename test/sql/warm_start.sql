@@ -16,6 +16,10 @@ CREATE FUNCTION losses(model text, OUT first_loss float8) LANGUAGE sql AS $$ SEL
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'warm', '{"warm_start": "news", "epochs": 1}');
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'cold', '{"units": 6, "embedding_dim": 7, "pooling": "mean", "epochs": 1}');
 SELECT options->>'units' AS units, options->>'embedding_dim' AS embedding_dim, options->>'pooling' AS pooling FROM textclf_models WHERE name = 'warm';
+SELECT warm_start, embeddings FROM textclf_models WHERE name = 'warm';
+-- it travels with the model
+SELECT textclf_import('copy', textclf_export('warm'));
+SELECT warm_start, embeddings FROM textclf_models WHERE name = 'copy';
 SELECT losses('warm') < 0.7 * losses('cold') AS warm_is_ahead;
 -- a certain version; into the same model
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'news', '{"warm_start": "news@1", "epochs": 1, "architecture": "bilstm"}');
@@ -58,7 +62,7 @@ SELECT version FROM textclf_train('docs', 'doc', 'label', 'other', '{"warm_start
 SELECT textclf_drop('other');
 RESET ROLE;
 
-SELECT textclf_drop(name) FROM textclf_models WHERE name IN ('news', 'warm', 'cold', 'more', 'line') AND deployed;
+SELECT textclf_drop(name) FROM textclf_models WHERE name IN ('news', 'warm', 'copy', 'cold', 'more', 'line') AND deployed;
 SET client_min_messages = warning;
 DROP SCHEMA warm_start CASCADE;
 DROP ROLE regress_textclf_owner, regress_textclf_other;

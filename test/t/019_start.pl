@@ -29,9 +29,9 @@ sub notices
 # -- what is told
 
 my $told = notices(qq{SELECT $train 'vectors', '{$network, "embeddings": "elsewhere.vectors"}')});
-like($told, qr/NOTICE:  4 of \d+ words have a vector in "elsewhere.vectors"\n.*NOTICE:  epoch 1/s, 'how many words have a vector is told before it learns');
+like($told, qr/NOTICE:  4 of \d+ words have a vector in elsewhere.vectors\n.*NOTICE:  epoch 1/s, 'how many words have a vector is told before it learns');
 $told = notices(qq{SELECT $train 'warm', '{"epochs": 1, "warm_start": "vectors"}')});
-like($told, qr/NOTICE:  starting from model "vectors": it knows (\d+) of \1 words and 3 of 3 labels\n.*NOTICE:  epoch 1/s, 'so is what the model knows');
+like($told, qr/NOTICE:  starting from model "vectors\@1": it knows (\d+) of \1 words and 3 of 3 labels\n.*NOTICE:  epoch 1/s, 'so is what the model knows');
 unlike(notices(qq{SELECT $train 'plain', '{$network}')}), qr/vector|starting/, 'nothing is told where there is nothing');
 
 # -- vectors need no memory: 120 MB of those that no row has, 6 MB of those that rows have
@@ -77,6 +77,9 @@ like(sqlstate($node, 'postgres', q{SET ROLE trainer; SELECT textclf_train_backgr
 $node->safe_psql('postgres', q{SELECT textclf_grant('vectors', 'trainer')});
 is(background('mine', '{"epochs": 1, "warm_start": "vectors"}', 'trainer'), 'done|', 'from one that is granted');
 is($node->safe_psql('postgres', q{SELECT owner FROM textclf_models WHERE name = 'mine'}), 'trainer', 'under the role that asked');
+
+is($node->safe_psql('postgres', q{SELECT warm_start, embeddings FROM textclf_models WHERE name IN ('mine', 'vectors_behind') ORDER BY name}),
+	"vectors\@1|\n|elsewhere.vectors", 'what they began with is remembered');
 
 # the table goes between the request and the worker
 $node->safe_psql('postgres', 'CREATE TABLE elsewhere.passing AS TABLE elsewhere.vectors');

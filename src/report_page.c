@@ -85,7 +85,9 @@ append_fact(StringInfo page, const char *term, const char *value)
 {
 	if (value == NULL)
 		return;
-	appendStringInfo(page, "<dt>%s</dt><dd><bdi>", term);
+	appendStringInfoString(page, "<dt>");
+	HtmlAppendString(page, term);
+	appendStringInfoString(page, "</dt><dd><bdi>");
 	HtmlAppendString(page, value);
 	appendStringInfoString(page, "</bdi></dd>\n");
 }
@@ -280,6 +282,8 @@ show_value(const JsonbValue *value)
 {
 	switch (value->type)
 	{
+		case jbvBinary:
+			return JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
 		case jbvString:
 			return pnstrdup(value->val.string.val, value->val.string.len);
 		case jbvNumeric:
@@ -292,28 +296,56 @@ show_value(const JsonbValue *value)
 	}
 }
 
-/* The options in the order of the engine's table. */
 static void
-append_options(StringInfo page, const Report *report)
+append_option(StringInfo page, const char *name, const JsonbValue *value)
+{
+	char	   *shown = value != NULL ? show_value(value) : NULL;
+
+	if (shown == NULL)
+		return;
+	appendStringInfoString(page, "<div>");
+	append_fact(page, name, shown);
+	appendStringInfoString(page, "</div>\n");
+}
+
+static bool
+is_engine_option(const char *name)
 {
 	int			count;
 	const ClfOption *options = clf_options(&count);
 
-	if (report->options == NULL)
+	for (int i = 0; i < count; i++)
+		if (strcmp(options[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* The options: those of the engine in the order of its table, then others. */
+static void
+append_options(StringInfo page, const Report *report)
+{
+	JsonbContainer *object = unconstify(JsonbContainer *, report->options);
+	int			count;
+	const ClfOption *options = clf_options(&count);
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	if (object == NULL)
 		return;
 	appendStringInfoString(page, "<details><summary>Options, defaults resolved</summary>\n<dl class=\"options\">\n");
 	for (int i = 0; i < count; i++)
+		append_option(page, options[i].name,
+					  getKeyJsonValueFromContainer(object, options[i].name,
+												   strlen(options[i].name), NULL));
+	iterator = JsonbIteratorInit(object);
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
 	{
-		JsonbValue *value = getKeyJsonValueFromContainer(unconstify(JsonbContainer *, report->options),
-														 options[i].name,
-														 strlen(options[i].name), NULL);
-		char	   *shown = value != NULL ? show_value(value) : NULL;
-
-		if (shown == NULL)
-			continue;
-		appendStringInfoString(page, "<div>");
-		append_fact(page, options[i].name, shown);
-		appendStringInfoString(page, "</div>\n");
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE && !is_engine_option(name))
+			append_option(page, name, &value);
 	}
 	appendStringInfoString(page, "</dl></details>\n");
 }

@@ -28,6 +28,7 @@ SELECT * FROM found('//title[1][parent::head]/text()');
 SELECT * FROM found('//h1');
 SELECT * FROM found('//h2');
 SELECT * FROM found('//section[@id="training"]/dl/dt/text() | //section[@id="training"]/dl/dd');
+SELECT * FROM found('//dl[@class="options"]/div[dt="epochs" or dt="units" or dt="architecture"]/dd');
 -- the labels are those of the rows, with signs for what would not show or turn the line around
 SELECT count(*), count(*) FILTER (WHERE seen IN (SELECT translate(label, E'\n\t' || U&'\202E', U&'\240A\2409\FFFD') FROM docs)) AS right
 FROM found('//section[@id="labels"]//tbody/tr/th') seen;

@@ -366,6 +366,8 @@ append_training(StringInfo page, const Report *report)
 	append_count_fact(page, "held back", info->validation_rows, "");
 	if (info->skipped > 0)
 		append_count_fact(page, "skipped", info->skipped, ", without text or label");
+	append_fact(page, "Began with", info->warm_start);
+	append_fact(page, "Word vectors", info->embeddings);
 	append_count_fact(page, "Different labels", clf_model_classes(model), "");
 	appendStringInfoString(page, "</dl>\n");
 	append_options(page, report);

@@ -61,6 +61,8 @@ SELECT version FROM textclf_train('docs', 'doc', 'label', 'linear', '{"architect
 SELECT * FROM found('//section[@id="curves"]/p', textclf_report('linear'));
 SELECT textclf_import('copy', textclf_export('linear'));
 SELECT regexp_replace(textclf_report('copy'), '.*<main>', '') = regexp_replace(replace(textclf_report('linear'), 'linear@', 'copy@'), '.*<main>', '') AS same;
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'warm', '{"warm_start": "m", "epochs": 1}');
+SELECT * FROM found('//section[@id="training"]/dl/dd[preceding-sibling::dt[1]="Began with"]', textclf_report('warm'));
 
 -- many labels: those that matter, and the rest folded away
 CREATE TABLE many AS

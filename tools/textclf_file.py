@@ -231,7 +231,8 @@ def config_of(network):
         "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0,
         "epochs": 1, "batch_size": 32, "char_ngrams": False, "wide_c": 10.0, "refit": False,
         "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
-        "early_stopping": 0, "max_seconds": 0.0, "storage": "float32", "seed": 0,
+        "early_stopping": 0, "max_seconds": 0.0, "storage": "float32",
+        "precision": "float32", "seed": 0,
     }
 
 

@@ -181,6 +181,12 @@ typedef enum ClfStorage
 	CLF_STORAGE_INT8			/* the embedding; the rest as FLOAT16 */
 } ClfStorage;
 
+typedef enum ClfPrecision
+{
+	CLF_PRECISION_FLOAT32,
+	CLF_PRECISION_INT8			/* products of the LSTM layers are of bytes */
+} ClfPrecision;
+
 /*
  * Everything that decides what a training does.  Integers, enums and booleans
  * are int32_t and reals are double, so that clf_options() can describe the
@@ -221,6 +227,7 @@ typedef struct ClfConfig
 	int32_t		early_stopping; /* epochs without improvement; 0 = never stop */
 	double		max_seconds;	/* stop training after so long; 0 = no limit */
 	int32_t		storage;		/* ClfStorage of the network's weights in the file */
+	int32_t		precision;		/* ClfPrecision of the network in prediction */
 	int32_t		seed;
 } ClfConfig;
 
@@ -434,6 +441,7 @@ extern ClfStatus clf_tokens(const ClfModel *model, ClfScratch *scratch,
  * 600 points of the way, more where the network is less smooth.
  * A token that the network does not know, or does not read, gets its weight
  * from the linear branch alone.  There an n-gram's part, its value times the
+ * The network is taken in single precision, whatever its option precision is.
  * class's weight, goes to its tokens in equal parts.
  */
 typedef struct ClfExplanation

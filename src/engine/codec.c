@@ -710,9 +710,9 @@ decode_strings(Reader *reader, const Entry *offsets, const Entry *bytes,
 	return CLF_OK;
 }
 
-/* Read a tensor of floats or halves, all finite. */
+/* Read a tensor of floats or halves, none of which is over a magnitude. */
 static ClfStatus
-decode_floats(Reader *reader, const Entry *entry, float *to)
+decode_floats(Reader *reader, const Entry *entry, float largest, float *to)
 {
 	const unsigned char *from = slice(reader, reader->data + entry->begin, entry->size);
 	size_t		n = entry->size / types[entry->type].width;
@@ -722,16 +722,17 @@ decode_floats(Reader *reader, const Entry *entry, float *to)
 	else
 		for (size_t i = 0; i < n; i++)
 			to[i] = clf_float_from_half((uint16_t) (from[2 * i] | from[2 * i + 1] << 8));
+	/* written so that NaN fails */
 	for (size_t i = 0; i < n; i++)
-		if (!isfinite(to[i]))
-			return corrupt(reader, "Tensor \"%s\" holds a value that is not finite.",
-						   entry->name);
+		if (!(fabsf(to[i]) <= largest))
+			return corrupt(reader, "Tensor \"%s\" holds a value that is %s.", entry->name,
+						   isfinite(to[i]) ? "too large" : "not finite");
 	return CLF_OK;
 }
 
-/* Read a tensor of bytes whose rows have scales; all finite. */
+/* Read a tensor of bytes whose rows have scales; no value is over a magnitude. */
 static ClfStatus
-decode_bytes(Reader *reader, const Entry *entry, const Entry *scales, float *to)
+decode_bytes(Reader *reader, const Entry *entry, const Entry *scales, float largest, float *to)
 {
 	const int8_t *from = (const int8_t *) slice(reader, reader->data + entry->begin, entry->size);
 	const unsigned char *scale_bytes = slice(reader, reader->data + scales->begin, scales->size);
@@ -742,7 +743,7 @@ decode_bytes(Reader *reader, const Entry *entry, const Entry *scales, float *to)
 		float		scale;
 
 		copy_words(&scale, scale_bytes + i * sizeof scale, 1);
-		if (!(scale >= 0 && scale <= MAX_SCALE))
+		if (!(scale >= 0 && scale <= MAX_SCALE && scale <= largest / 128))
 			return corrupt(reader, "Row %zu of tensor \"%s\" has an impossible scale.", i, entry->name);
 		for (size_t j = 0; j < columns; j++)
 			to[i * columns + j] = from[i * columns + j] * scale;
@@ -755,6 +756,7 @@ static ClfStatus
 decode_weights(Reader *reader, const Entry *entries)
 {
 	const ClfTensorTable *table = &reader->model->table;
+	float		largest = clf_largest_weight(&reader->model->config);
 	ClfStatus	status = CLF_OK;
 
 	for (int i = 0; i < table->count && status == CLF_OK; i++)
@@ -762,8 +764,8 @@ decode_weights(Reader *reader, const Entry *entries)
 		float	   *to = clf_model_tensor(reader->model, i);
 
 		status = entries[i].type == I8 ?
-			decode_bytes(reader, &entries[i], &entries[table->count], to) :
-			decode_floats(reader, &entries[i], to);
+			decode_bytes(reader, &entries[i], &entries[table->count], largest, to) :
+			decode_floats(reader, &entries[i], largest, to);
 	}
 	return status;
 }
@@ -774,7 +776,7 @@ decode_wide(Reader *reader, const Entry *entries, int count)
 {
 	ClfModel   *model = reader->model;
 	ClfWide    *wide = &model->wide;
-	ClfStatus	status = decode_floats(reader, &entries[0], model->scale);
+	ClfStatus	status = decode_floats(reader, &entries[0], FLT_MAX, model->scale);
 
 	if (status != CLF_OK || count == 1)
 		return status;
@@ -787,10 +789,10 @@ decode_wide(Reader *reader, const Entry *entries, int count)
 	for (size_t f = 1; f < wide->F; f++)
 		if (wide->hashes[f] <= wide->hashes[f - 1])
 			return corrupt(reader, "The n-grams are not in ascending order.");
-	if ((status = decode_floats(reader, &entries[2], wide->idf)) != CLF_OK ||
-		(status = decode_floats(reader, &entries[3], wide->bias)) != CLF_OK)
+	if ((status = decode_floats(reader, &entries[2], FLT_MAX, wide->idf)) != CLF_OK ||
+		(status = decode_floats(reader, &entries[3], FLT_MAX, wide->bias)) != CLF_OK)
 		return status;
-	return decode_floats(reader, &entries[4], wide->kernel);
+	return decode_floats(reader, &entries[4], FLT_MAX, wide->kernel);
 }
 
 /* The tensors: where they are first, then what is in them. */

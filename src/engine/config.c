@@ -23,6 +23,7 @@ static const char *const optimizer_names[] = {"sgd", "momentum", "rmsprop", "ada
 static const char *const schedule_names[] = {"constant", "linear", "cosine", NULL};
 static const char *const class_weight_names[] = {"none", "balanced", NULL};
 static const char *const storage_names[] = {"float32", "float16", "int8", NULL};
+static const char *const precision_names[] = {"float32", "int8", NULL};
 static const char *const validation_mode_names[] = {"stratified", "last", NULL};
 
 #define ENUM(field, names, initial, description) \
@@ -103,6 +104,8 @@ static const ClfOption options[] = {
 		 "stop training after so long and keep the best weights so far; 0 = no limit"),
 	ENUM(storage, storage_names, AUTO_INT,
 		 "how the model keeps the network's weights: float32, float16 or int8 (embedding; the rest float16)"),
+	ENUM(precision, precision_names, AUTO_INT,
+		 "how prediction computes the LSTM layers: float32, or int8 (on bytes, which is faster)"),
 	INT(seed, 0, 2147483647, 0,
 		"start of the random numbers: the same seed and rows give the same model"),
 };
@@ -327,7 +330,11 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 	set_int(&config->min_rows, rows < PRIVATE_ROWS ? 1 : 2);
 	set_int(&config->refit, clf_has_wide(config));
 	if (!clf_has_deep(config))
-		set_int(&config->storage, CLF_STORAGE_FLOAT32);	/* else see course_deep.c */
+	{
+		/* otherwise the validation rows decide, see course_round.c */
+		set_int(&config->storage, CLF_STORAGE_FLOAT32);
+		set_int(&config->precision, CLF_PRECISION_FLOAT32);
+	}
 	if (config->architecture == CLF_ARCH_LSTM)
 		suit_lstm(config);
 	else

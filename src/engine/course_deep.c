@@ -1,17 +1,17 @@
 /*
  * course_deep.c
- *	  The course of the network's training: memory, epochs of updates, validation after each, and when to stop.
+ *	  The course of the network's training: memory, epochs of updates, validation
+ *	  after each, and when to stop.  What comes after the last epoch is in
+ *	  course_round.c.
  */
 #include <math.h>
 #include <string.h>
 
 #include "error.h"
-#include "storage.h"
 #include "trainer.h"
 
 #define SHARD_TOKENS 4096		/* unless a single row has more */
 #define SHARD_ROWS 1024
-#define STORAGE_MAY_COST 0.001	/* of the validation accuracy */
 
 /* Streams of random numbers. */
 #define STREAM_WEIGHTS 0
@@ -40,7 +40,7 @@ estimate(const ClfTrainer *trainer, int helpers)
 	size_t		tokens;
 	size_t		rows;
 	size_t		blocks;
-	size_t		packed;			/* of the finished model */
+	size_t		last;			/* what comes after the last epoch */
 	size_t		sums;
 	size_t		total;
 	size_t		E = (size_t) trainer->config.embedding_dim;
@@ -49,10 +49,10 @@ estimate(const ClfTrainer *trainer, int helpers)
 	shard_limits(trainer, &tokens, &rows);
 	if (distinct > clf_trainer_vocabulary(trainer))
 		distinct = clf_trainer_vocabulary(trainer);
-	/* best and the finished model; the dense gradient */
-	if (!clf_size_mul(trainer->table.floats, 3 * sizeof(float), &blocks) ||
-		!clf_packed_size(&trainer->config, (size_t) clf_trainer_classes(trainer), false, &packed) ||
-		!clf_size_add(blocks, packed, &blocks) ||
+	/* best and the dense gradient */
+	if (!clf_size_mul(trainer->table.floats, 2 * sizeof(float), &blocks) ||
+		!clf_course_round_memory(trainer, tokens, &last) ||
+		!clf_size_add(blocks, last, &blocks) ||
 		!clf_size_mul(distinct, 2 * E * sizeof(float), &sums) ||
 		!clf_size_add(blocks, sums, &total) ||
 		!clf_size_add(total, clf_optimizer_memory(&trainer->config, &trainer->table), &total) ||
@@ -121,6 +121,7 @@ allocate(ClfTrainer *trainer, ClfError *error)
 void
 clf_course_deep_free(ClfTrainer *trainer)
 {
+	clf_course_round_free(trainer);
 	clf_team_free(&trainer->team);
 	clf_optimizer_free(&trainer->optimizer);
 	clf_sharder_free(&trainer->sharder);
@@ -309,9 +310,8 @@ update(ClfTrainer *trainer, ClfError *error)
 
 /* ---- validation ---- */
 
-/* Begin a pass over the validation rows, of the evaluated weights. */
-static void
-validate(ClfTrainer *trainer, ClfTrainerStage next)
+void
+clf_course_validate(ClfTrainer *trainer, ClfTrainerStage next)
 {
 	memset(&trainer->figures, 0, sizeof trainer->figures);
 	trainer->position = 0;
@@ -341,7 +341,7 @@ start_validation(ClfTrainer *trainer, ClfError *error)
 
 	clf_optimizer_evaluated(&trainer->optimizer, clf_team_weights(&trainer->team),
 							clf_team_evaluated(&trainer->team));
-	validate(trainer, STAGE_JUDGE);
+	clf_course_validate(trainer, STAGE_JUDGE);
 	return CLF_OK;
 }
 
@@ -367,9 +367,8 @@ start_validation_shard(ClfTrainer *trainer, ClfError *error)
 	return status;
 }
 
-/* Keep the network's scores of a row, given by its place in the plan, for the fusion. */
-static void
-keep_scores(ClfTrainer *trainer, size_t position, const float *logits)
+void
+clf_course_keep_scores(ClfTrainer *trainer, size_t position, const float *logits)
 {
 	size_t		C = (size_t) clf_trainer_classes(trainer);
 	size_t		place = clf_plan_row(&trainer->validating, position) - trainer->data.training_rows;
@@ -387,7 +386,7 @@ collect_scores(ClfTrainer *trainer)
 	const float *logits = clf_team_logits(&trainer->team, index);
 
 	for (int row = 0; row < slot->rows; row++)
-		keep_scores(trainer, trainer->round_begin++, logits + (size_t) row * C);
+		clf_course_keep_scores(trainer, trainer->round_begin++, logits + (size_t) row * C);
 	add_figures(&trainer->figures, slot);
 	if (trainer->collected == trainer->filled)
 	{
@@ -397,70 +396,13 @@ collect_scores(ClfTrainer *trainer)
 	}
 }
 
-/* The scores of the last validation become those of the model. */
-static void
-swap_scores(ClfTrainer *trainer)
+void
+clf_course_swap_scores(ClfTrainer *trainer)
 {
 	float	   *scores = trainer->deep_scores;
 
 	trainer->deep_scores = trainer->best_scores;
 	trainer->best_scores = scores;
-}
-
-/* ---- the weights as the model file holds them ---- */
-
-/* Begin to round the best weights for the storage at hand. */
-static void
-start_rounding(ClfTrainer *trainer)
-{
-	memcpy(clf_team_evaluated(&trainer->team), trainer->best, trainer->table.floats * sizeof(float));
-	trainer->tensor = 0;
-	trainer->tensor_row = 0;
-	trainer->stage = trainer->config.storage == CLF_STORAGE_FLOAT32 ? STAGE_FUSE : STAGE_ROUND;
-}
-
-/* After the last epoch: the storage that was asked for or, first, the smallest. */
-static void
-start_storage(ClfTrainer *trainer)
-{
-	trainer->storage_open = trainer->config.storage < 0;
-	if (trainer->storage_open)
-		trainer->config.storage = clf_trainer_validation_rows(trainer) > 0 ?
-			CLF_STORAGE_INT8 : CLF_STORAGE_FLOAT32;
-	start_rounding(trainer);
-}
-
-/* Round one row. */
-static void
-round_row(ClfTrainer *trainer)
-{
-	const ClfTensor *tensor = &trainer->table.tensors[trainer->tensor];
-
-	clf_storage_round_row(&trainer->config, tensor, clf_team_evaluated(&trainer->team) + tensor->offset +
-						  trainer->tensor_row * tensor->columns);
-	if (++trainer->tensor_row < tensor->rows)
-		return;
-	trainer->tensor_row = 0;
-	if (++trainer->tensor == trainer->table.count)
-		validate(trainer, STAGE_JUDGE_ROUNDED);
-}
-
-/* Take the rounded weights if they cost next to nothing, else try the next storage. */
-static void
-judge_rounded(ClfTrainer *trainer)
-{
-	const ClfEpoch *best = &trainer->history[trainer->best_epoch - 1];
-	double		accuracy = (double) trainer->figures.correct / (double) trainer->figures.rows;
-
-	if (trainer->storage_open && best->val_accuracy - accuracy > STORAGE_MAY_COST)
-	{
-		trainer->config.storage--;
-		start_rounding(trainer);
-		return;
-	}
-	memcpy(trainer->best, clf_team_evaluated(&trainer->team), trainer->table.floats * sizeof(float));
-	swap_scores(trainer);
-	trainer->stage = STAGE_FUSE;
 }
 
 /* ---- the end of an epoch ---- */
@@ -494,11 +436,11 @@ end_epoch(ClfTrainer *trainer, ClfError *error)
 		trainer->best_epoch = trainer->epochs;
 		trainer->best_loss = epoch->val_loss;
 		memcpy(trainer->best, clf_team_evaluated(&trainer->team), trainer->table.floats * sizeof(float));
-		swap_scores(trainer);
+		clf_course_swap_scores(trainer);
 	}
 	if (trainer->epochs == trainer->config.epochs || trainer->out_of_time ||
 		(patience > 0 && trainer->epochs - trainer->best_epoch >= patience))
-		start_storage(trainer);
+		clf_course_round_start(trainer);
 	else
 		trainer->stage = STAGE_EPOCH;
 	return CLF_OK;
@@ -540,14 +482,7 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 			return CLF_OK;
 		case STAGE_JUDGE:
 			return end_epoch(trainer, error);
-		case STAGE_ROUND:
-			round_row(trainer);
-			return CLF_OK;
-		case STAGE_JUDGE_ROUNDED:
-			judge_rounded(trainer);
-			return CLF_OK;
 		default:
-			break;
+			return clf_course_round_advance(trainer, error);
 	}
-	return CLF_OK;
 }

@@ -13,14 +13,6 @@
 #define CHUNK_BYTES (256 * 1024)	/* of gates: they and the weights share the L2 cache */
 #define TABLE_BYTES (2 * 1024 * 1024)
 
-/* The sequences of a pass. */
-typedef struct Pass
-{
-	size_t		rows;
-	const ClfSequence *sequences;
-	size_t		T;				/* steps: length of the first, the longest */
-} Pass;
-
 static size_t
 states(const ClfForward *forward)
 {
@@ -36,90 +28,111 @@ columns(const ClfForward *forward)
 /* ---- buffers ---- */
 
 /* Where a model brings projections, use them. */
-static bool
+static void
 take_table(ClfForward *forward)
 {
 	const ClfProjected *projected = &forward->model->projected;
 
 	if (projected->kernels != forward->kernels || forward->packed != &forward->model->packed)
-		return false;
+		return;
 	forward->table.ids = projected->ids;
 	memcpy(forward->table.gates, projected->gates, sizeof projected->gates);
-	return true;
 }
 
-/* A table of as many tokens as fit; without, all are computed. */
-static bool
-init_table(ClfForward *forward)
+/* A buffer whose size is known before the first pass. */
+typedef struct Buffer
 {
-	int			directions = clf_directions(&forward->model->config);
-	size_t		token_bytes = columns(forward) * sizeof(float) * (size_t) directions;
-	size_t		ids = TABLE_BYTES / token_bytes;
+	void	  **place;
+	size_t		bytes;
+	int			fill;			/* with which byte; below 0: left as it is */
+} Buffer;
 
-	if (ids > clf_model_ids(forward->model))
-		ids = clf_model_ids(forward->model);
-	forward->table.ids = ids;
-	for (int direction = 0; direction < directions; direction++)
-	{
-		forward->table.gates[direction] = clf_mem_alloc(forward->mem, ids * columns(forward),
-														sizeof(float));
-		forward->table.known[direction] = clf_mem_alloc_zero(forward->mem, ids, sizeof(bool));
-		if (!forward->table.gates[direction] || !forward->table.known[direction])
-			return false;
-	}
-	return true;
-}
+#define BUFFERS 16
 
-static bool
-init_buffers(ClfForward *forward)
+/*
+ * The buffers of a model of so many ids; returns how many.  A table that the
+ * model does not bring has room for as many tokens as fit into TABLE_BYTES.
+ */
+static int
+list_buffers(ClfForward *forward, const ClfConfig *config, size_t ids, Buffer *list)
 {
-	ClfMem	   *mem = forward->mem;
 	const ClfPacked *packed = forward->packed;
-	size_t		chunk = CHUNK_BYTES / (columns(forward) * sizeof(float));
+	size_t		gates = columns(forward) * sizeof(float);
+	size_t		rows = CLF_FORWARD_ROWS;
+	size_t		table = TABLE_BYTES / (gates * (size_t) clf_directions(config));
+	size_t		chunk = CHUNK_BYTES / gates;
+	int			count = 0;
 
-	if (chunk < CLF_FORWARD_ROWS)
-		chunk = CLF_FORWARD_ROWS;
+	table = table < ids ? table : ids;
+	chunk = chunk > rows ? chunk : rows;
 	forward->chunk = chunk;
-	forward->gates = clf_mem_alloc(mem, chunk * columns(forward), sizeof(float));
-	forward->gates_of = clf_mem_alloc(mem, chunk, sizeof *forward->gates_of);
-	forward->x = clf_mem_alloc(mem, chunk, sizeof *forward->x);
-	forward->out = clf_mem_alloc(mem, chunk, sizeof *forward->out);
-	forward->factor = clf_mem_alloc(mem, chunk, sizeof *forward->factor);
-	forward->cell = clf_mem_alloc(mem, CLF_FORWARD_ROWS * states(forward), sizeof(float));
-	forward->zeros = clf_mem_alloc_zero(mem, states(forward), sizeof(float));
-	forward->features = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->features, sizeof(float));
-	forward->scores = clf_mem_alloc(mem, CLF_FORWARD_ROWS * packed->dense_blocks * CLF_BLOCK,
-									sizeof(float));
-	if (!forward->gates || !forward->gates_of || !forward->x || !forward->out ||
-		!forward->factor || !forward->cell || !forward->zeros || !forward->features ||
-		!forward->scores)
-		return false;
+	if (forward->table.gates[0] == NULL)
+		forward->table.ids = table;
+	for (int direction = 0; forward->table.gates[0] == NULL && direction < clf_directions(config); direction++)
+	{
+		list[count++] = (Buffer) {(void **) &forward->table.gates[direction], table * gates, -1};
+		list[count++] = (Buffer) {(void **) &forward->table.known[direction], table * sizeof(bool), 0};
+	}
+	list[count++] = (Buffer) {(void **) &forward->gates, chunk * gates, -1};
+	list[count++] = (Buffer) {(void **) &forward->gates_of, chunk * sizeof *forward->gates_of, -1};
+	list[count++] = (Buffer) {(void **) &forward->x, chunk * sizeof *forward->x, -1};
+	list[count++] = (Buffer) {(void **) &forward->out, chunk * sizeof *forward->out, -1};
+	list[count++] = (Buffer) {(void **) &forward->factor, chunk * sizeof(float), -1};
+	list[count++] = (Buffer) {(void **) &forward->cell, rows * states(forward) * sizeof(float), -1};
+	list[count++] = (Buffer) {(void **) &forward->zeros, states(forward) * sizeof(float), 0};
+	list[count++] = (Buffer) {(void **) &forward->features, rows * packed->features * sizeof(float), -1};
+	list[count++] = (Buffer) {(void **) &forward->scores,
+	rows * packed->dense_blocks * CLF_BLOCK * sizeof(float), -1};
 	if (packed->bytes)
 	{
-		size_t		E = clf_packed_fours((size_t) forward->model->config.embedding_dim);
-
-		forward->embedded = clf_mem_alloc_zero(mem, chunk * E, 1);
-		forward->zero_bytes = clf_mem_alloc(mem, states(forward), 1);
-		if (!forward->embedded || !forward->zero_bytes)
-			return false;
-		memset(forward->zero_bytes, CLF_ZERO, states(forward));
+		list[count++] = (Buffer) {(void **) &forward->embedded,
+		chunk * clf_packed_fours((size_t) config->embedding_dim), 0};
+		list[count++] = (Buffer) {(void **) &forward->zero_bytes, states(forward), CLF_ZERO};
 	}
-	return take_table(forward) || init_table(forward);
+	return count;
 }
 
 ClfStatus
 clf_forward_init(ClfForward *forward, const ClfModel *model, const ClfPacked *packed,
 				 ClfMem *mem, const ClfKernels *kernels, ClfError *error)
 {
+	Buffer		buffers[BUFFERS];
+	int			count;
+
 	memset(forward, 0, sizeof *forward);
 	forward->mem = mem;
 	forward->model = model;
 	forward->packed = packed;
 	forward->kernels = kernels;
-	if (init_buffers(forward))
-		return CLF_OK;
-	clf_forward_free(forward);
-	return clf_fail_memory(error);
+	take_table(forward);
+	count = list_buffers(forward, &model->config, clf_model_ids(model), buffers);
+	for (int i = 0; i < count; i++)
+	{
+		*buffers[i].place = clf_mem_alloc(mem, buffers[i].bytes, 1);
+		if (*buffers[i].place == NULL)
+		{
+			clf_forward_free(forward);
+			return clf_fail_memory(error);
+		}
+		if (buffers[i].fill >= 0)
+			memset(*buffers[i].place, buffers[i].fill, buffers[i].bytes);
+	}
+	return CLF_OK;
+}
+
+size_t
+clf_forward_memory(const ClfConfig *config, const ClfPacked *packed, size_t ids, size_t places)
+{
+	ClfForward	forward = {.packed = packed};
+	Buffer		buffers[BUFFERS];
+	int			count = list_buffers(&forward, config, ids, buffers);
+	size_t		layers = config->layers > 1 ? 2 : 1;	/* inputs and outputs */
+	size_t		size = layers * places * packed->width * (packed->bytes ? sizeof(float) + 1 : sizeof(float));
+
+	size += (places + 1) * sizeof *forward.offset;
+	for (int i = 0; i < count; i++)
+		size += buffers[i].bytes;
+	return size;
 }
 
 void
@@ -165,25 +178,29 @@ reserve_places(ClfForward *forward, size_t places)
 								  &forward->input_bytes_capacity, elements, 1));
 }
 
-/* Number the places: time by time the rows that are that long. */
-static ClfStatus
-number_places(ClfForward *forward, const Pass *pass, ClfError *error)
+ClfStatus
+clf_forward_reserve(ClfForward *forward, size_t longest, size_t places, ClfError *error)
 {
-	size_t		active = pass->rows;
-
 	if (!clf_mem_grow(forward->mem, (void **) &forward->offset, &forward->offset_capacity,
-					  pass->T + 1, sizeof *forward->offset))
+					  longest + 1, sizeof *forward->offset) ||
+		!reserve_places(forward, places))
 		return clf_fail_memory(error);
+	return CLF_OK;
+}
+
+/* Number the places: time by time the rows that are that long. */
+static void
+number_places(ClfForward *forward)
+{
+	size_t		active = forward->rows;
+
 	forward->offset[0] = 0;
-	for (size_t t = 0; t < pass->T; t++)
+	for (size_t t = 0; t < forward->steps; t++)
 	{
-		while (pass->sequences[active - 1].length <= t)
+		while (forward->sequences[active - 1].length <= t)
 			active--;
 		forward->offset[t + 1] = forward->offset[t] + active;
 	}
-	if (!reserve_places(forward, forward->offset[pass->T]))
-		return clf_fail_memory(error);
-	return CLF_OK;
 }
 
 /* How many rows take a step, in either direction: the longest ones. */
@@ -195,9 +212,9 @@ active_rows(const ClfForward *forward, size_t step)
 
 /* The time that a row reads at a step of a direction. */
 static size_t
-time_of(const Pass *pass, int direction, size_t step, size_t row)
+time_of(const ClfForward *forward, int direction, size_t step, size_t row)
 {
-	return direction == 0 ? step : pass->sequences[row].length - 1 - step;
+	return direction == 0 ? step : forward->sequences[row].length - 1 - step;
 }
 
 /* ---- input projections ---- */
@@ -282,18 +299,17 @@ project(ClfForward *forward, int layer, int direction, const Projection *work)
 
 /* Compute the gates of the steps begin to end. */
 static void
-project_steps(ClfForward *forward, const Pass *pass, int layer, int direction,
-			  size_t begin, size_t end)
+project_steps(ClfForward *forward, int layer, int direction, size_t begin, size_t end)
 {
 	Projection	work = {0, 0};
 
 	for (size_t step = begin; step < end; step++)
 		for (size_t row = 0; row < active_rows(forward, step); row++)
 		{
-			size_t		t = time_of(pass, direction, step, row);
+			size_t		t = time_of(forward, direction, step, row);
 
 			if (layer == 0)
-				add_token(forward, &work, direction, pass->sequences[row].ids[t]);
+				add_token(forward, &work, direction, forward->sequences[row].ids[t]);
 			else
 				add_place(forward, &work, forward->offset[t] + row);
 		}
@@ -318,7 +334,7 @@ clf_forward_fill_table(ClfForward *forward)
 
 /* Take one step of a direction: from its rows' gates to their outputs. */
 static void
-take_step(ClfForward *forward, const Pass *pass, int layer, int direction, size_t step,
+take_step(ClfForward *forward, int layer, int direction, size_t step,
 		  const float *const *gates)
 {
 	const ClfPackedLstm *lstm = &forward->packed->lstm[layer][direction];
@@ -331,7 +347,7 @@ take_step(ClfForward *forward, const Pass *pass, int layer, int direction, size_
 
 	for (size_t row = 0; row < rows; row++)
 	{
-		size_t		t = time_of(pass, direction, step, row);
+		size_t		t = time_of(forward, direction, step, row);
 		size_t		column = (size_t) direction * states(forward);
 		size_t		width = forward->packed->width;
 		size_t		at = (forward->offset[t] + row) * width + column;
@@ -339,7 +355,7 @@ take_step(ClfForward *forward, const Pass *pass, int layer, int direction, size_
 
 		if (step > 0)
 		{
-			t = time_of(pass, direction, step - 1, row);
+			t = time_of(forward, direction, step - 1, row);
 			before = (forward->offset[t] + row) * width + column;
 		}
 		h_out[row] = forward->outputs + at;
@@ -358,27 +374,28 @@ take_step(ClfForward *forward, const Pass *pass, int layer, int direction, size_
 		forward->kernels->lstm_step(rows, blocks, gates, h, lstm->u, forward->cell, h_out);
 }
 
-/* One direction of a layer: from its inputs to its columns of outputs. */
+/* Take as many steps of a direction as their gates have room, at least one. */
 static void
-run_direction(ClfForward *forward, const Pass *pass, int layer, int direction)
+run_steps(ClfForward *forward)
 {
+	const float *const *gates = forward->gates_of;
+	int			layer = forward->layer;
+	int			direction = forward->direction;
+	size_t		begin = forward->step;
 	size_t		end;
 
-	memset(forward->cell, 0, pass->rows * states(forward) * sizeof(float));
-	for (size_t begin = 0; begin < pass->T; begin = end)
+	if (begin == 0)
+		memset(forward->cell, 0, forward->rows * states(forward) * sizeof(float));
+	for (end = begin + 1; end < forward->steps; end++)
+		if (forward->offset[end + 1] - forward->offset[begin] > forward->chunk)
+			break;
+	project_steps(forward, layer, direction, begin, end);
+	for (size_t step = begin; step < end; step++)
 	{
-		const float *const *gates = forward->gates_of;
-
-		for (end = begin + 1; end < pass->T; end++)
-			if (forward->offset[end + 1] - forward->offset[begin] > forward->chunk)
-				break;
-		project_steps(forward, pass, layer, direction, begin, end);
-		for (size_t step = begin; step < end; step++)
-		{
-			take_step(forward, pass, layer, direction, step, gates);
-			gates += active_rows(forward, step);
-		}
+		take_step(forward, layer, direction, step, gates);
+		gates += active_rows(forward, step);
 	}
+	forward->step = end;
 }
 
 /* The outputs become the inputs of the next layer. */
@@ -451,9 +468,9 @@ pool_embeddings(const ClfForward *forward, const ClfSequence *sequence, float *f
 
 /* features [packed->features] of a row */
 static void
-pool(ClfForward *forward, const Pass *pass, size_t row)
+pool(ClfForward *forward, size_t row)
 {
-	const ClfSequence *sequence = &pass->sequences[row];
+	const ClfSequence *sequence = &forward->sequences[row];
 	size_t		width = forward->packed->width;
 	float	   *features = forward->features + row * forward->packed->features;
 
@@ -495,25 +512,61 @@ classify(ClfForward *forward, size_t rows, float *const *z)
 		memcpy(z[row], scores[row], forward->model->labels.count * sizeof(float));
 }
 
+/* ---- a pass ---- */
+
+ClfStatus
+clf_forward_start(ClfForward *forward, size_t rows, const ClfSequence *sequences,
+				  ClfError *error)
+{
+	size_t		places = 0;
+	ClfStatus	status;
+
+	for (size_t row = 0; row < rows; row++)
+		places += sequences[row].length;
+	status = clf_forward_reserve(forward, sequences[0].length, places, error);
+	if (status != CLF_OK)
+		return status;
+	forward->rows = rows;
+	forward->sequences = sequences;
+	forward->steps = sequences[0].length;
+	forward->layer = 0;
+	forward->direction = 0;
+	forward->step = 0;
+	number_places(forward);
+	return CLF_OK;
+}
+
+bool
+clf_forward_advance(ClfForward *forward, float *const *z)
+{
+	const ClfConfig *config = &forward->model->config;
+
+	run_steps(forward);
+	if (forward->step < forward->steps)
+		return false;
+	forward->step = 0;
+	if (++forward->direction < clf_directions(config))
+		return false;
+	forward->direction = 0;
+	if (++forward->layer < config->layers)
+	{
+		swap_buffers(forward);
+		return false;
+	}
+	for (size_t row = 0; row < forward->rows; row++)
+		pool(forward, row);
+	classify(forward, forward->rows, z);
+	return true;
+}
+
 ClfStatus
 clf_forward(ClfForward *forward, size_t rows, const ClfSequence *sequences,
 			float *const *z, ClfError *error)
 {
-	const ClfConfig *config = &forward->model->config;
-	Pass		pass = {rows, sequences, sequences[0].length};
-	ClfStatus	status = number_places(forward, &pass, error);
+	ClfStatus	status = clf_forward_start(forward, rows, sequences, error);
 
-	if (status != CLF_OK)
-		return status;
-	for (int layer = 0; layer < config->layers; layer++)
-	{
-		if (layer > 0)
-			swap_buffers(forward);
-		for (int direction = 0; direction < clf_directions(config); direction++)
-			run_direction(forward, &pass, layer, direction);
-	}
-	for (size_t row = 0; row < rows; row++)
-		pool(forward, &pass, row);
-	classify(forward, rows, z);
-	return CLF_OK;
+	if (status == CLF_OK)
+		while (!clf_forward_advance(forward, z))
+			;
+	return status;
 }

@@ -52,6 +52,14 @@ typedef struct ClfForward
 	uint8_t    *output_bytes;
 	size_t		output_bytes_capacity;
 
+	/* the pass under way */
+	size_t		rows;
+	const ClfSequence *sequences;
+	size_t		steps;			/* of a direction: length of the first, the longest */
+	int			layer;			/* where it is */
+	int			direction;
+	size_t		step;
+
 	/* steps are taken so many tokens at a time that their gates stay in the cache */
 	size_t		chunk;			/* tokens */
 	float	   *gates;			/* [chunk][blocks][CLF_BLOCK] */
@@ -78,10 +86,32 @@ extern void clf_forward_free(ClfForward *forward);
 extern void clf_forward_fill_table(ClfForward *forward);
 
 /*
+ * Bytes that passes take of a network with so many ids and such dimensions of
+ * packed weights, if none has more tokens than places.
+ */
+extern size_t clf_forward_memory(const ClfConfig *config, const ClfPacked *packed, size_t ids,
+								 size_t places);
+
+/*
+ * Make room for passes with so many tokens in the longest sequence, and in all;
+ * without, passes do themselves.
+ */
+extern ClfStatus clf_forward_reserve(ClfForward *forward, size_t longest, size_t places,
+									 ClfError *error);
+
+/*
  * Scores z[row] [C] of rows (1 to CLF_FORWARD_ROWS) sequences of ids, which
  * must be in order of falling length.
  */
 extern ClfStatus clf_forward(ClfForward *forward, size_t rows, const ClfSequence *sequences,
 							 float *const *z, ClfError *error);
+
+/*
+ * The same in items of some milliseconds: sequences must stay where they are
+ * until advance, which returns true when z is there, has done so.
+ */
+extern ClfStatus clf_forward_start(ClfForward *forward, size_t rows,
+								   const ClfSequence *sequences, ClfError *error);
+extern bool clf_forward_advance(ClfForward *forward, float *const *z);
 
 #endif							/* CLF_FORWARD_H */

@@ -6,6 +6,9 @@
 #ifndef CLF_MODEL_H
 #define CLF_MODEL_H
 
+#include <float.h>
+#include <math.h>
+
 #include "clf.h"
 #include "fusion.h"
 #include "mem.h"
@@ -66,6 +69,29 @@ extern ClfStatus clf_model_allocate(ClfModel *model, ClfError *error);
 
 /* To be called once the weights are there; the model is usable after it. */
 extern ClfStatus clf_model_prepare(ClfModel *model, ClfError *error);
+
+/*
+ * The largest magnitude that a weight of the network may have.  With sums of
+ * bytes all numbers on the way must stay finite, for a byte cannot say that
+ * one is not.
+ */
+static inline float
+clf_largest_weight(const ClfConfig *config)
+{
+	return config->precision == CLF_PRECISION_INT8 ? 1e15f : FLT_MAX;
+}
+
+/* Are all of so many weights not larger than that? */
+static inline bool
+clf_weights_in_range(const ClfConfig *config, const float *weights, size_t count)
+{
+	float		largest = clf_largest_weight(config);
+	bool		fit = true;
+
+	for (size_t i = 0; i < count; i++)
+		fit &= fabsf(weights[i]) <= largest;	/* false for NaN */
+	return fit;
+}
 
 /* Size of the vocabulary, V. */
 static inline size_t

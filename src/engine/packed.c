@@ -50,6 +50,16 @@ take(char *memory, uint64_t *used, uint64_t count, size_t size)
 	return part;
 }
 
+void
+clf_packed_dimensions(ClfPacked *packed, const ClfConfig *config, size_t classes)
+{
+	packed->blocks = blocks_of(config);
+	packed->width = width_of(config);
+	packed->features = config->pooling == CLF_POOLING_MAX_MEAN ?
+		2 * packed->width + (size_t) config->embedding_dim : packed->width;
+	packed->dense_blocks = (classes + CLF_BLOCK - 1) / CLF_BLOCK;
+}
+
 /*
  * Set the places of everything in packed->memory; returns its size.  Limits of
  * the table of options keep it far below 2^64.
@@ -61,11 +71,7 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 	char	   *memory = packed->memory;
 	uint64_t	columns = clf_packed_columns(config);
 
-	packed->blocks = blocks_of(config);
-	packed->width = width_of(config);
-	packed->features = config->pooling == CLF_POOLING_MAX_MEAN ?
-		2 * packed->width + (size_t) config->embedding_dim : packed->width;
-	packed->dense_blocks = (classes + CLF_BLOCK - 1) / CLF_BLOCK;
+	clf_packed_dimensions(packed, config, classes);
 	for (int layer = 0; layer < config->layers; layer++)
 		for (int direction = 0; direction < clf_directions(config); direction++)
 		{

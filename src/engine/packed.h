@@ -50,6 +50,9 @@ typedef struct ClfPacked
 	float	   *dense_bias;		/* [dense_blocks][CLF_BLOCK] */
 } ClfPacked;
 
+/* Set blocks, width, features and dense_blocks. */
+extern void clf_packed_dimensions(ClfPacked *packed, const ClfConfig *config, size_t classes);
+
 /* Bytes that packing takes; false if they do not fit into memory. */
 extern bool clf_packed_size(const ClfConfig *config, size_t classes, bool bytes,
 							size_t *size);

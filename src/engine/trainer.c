@@ -327,9 +327,8 @@ fill_model(ClfTrainer *trainer, ClfModel *model, ClfError *error)
 	if (clf_has_wide(&model->config) &&
 		(status = copy_wide(&trainer->fit.wide, &model->wide, &model->mem, error)) != CLF_OK)
 		return status;
-	for (size_t i = 0; i < trainer->table.floats; i++)
-		if (!isfinite(model->weights[i]))
-			return clf_trainer_diverged(trainer, error);
+	if (!clf_weights_in_range(&model->config, model->weights, trainer->table.floats))
+		return clf_trainer_diverged(trainer, error);
 	return clf_model_prepare(model, error);
 }
 

@@ -3,15 +3,17 @@
  *	  A training under way, as the files that are its parts see it.
  *
  * trainer.c prepares and gives every item of work to the part it belongs to:
- * course_start.c (the network's first weights),
- * course_wide.c (the linear branch), course_deep.c (the network) and judge.c
- * (what came out of both).  Each part sets the stage that comes next.
+ * course_wide.c (the linear branch), course_start.c (the network's first
+ * weights), course_deep.c (its epochs), course_round.c (its weights as they are
+ * kept and read) and judge.c (what came out of both branches).  Each part sets
+ * the stage that comes next.
  */
 #ifndef CLF_TRAINER_H
 #define CLF_TRAINER_H
 
 #include "batch.h"
 #include "dataset.h"
+#include "forward.h"
 #include "fusion.h"
 #include "model.h"
 #include "network.h"
@@ -41,6 +43,10 @@ typedef enum ClfTrainerStage
 	STAGE_VALIDATION_PASS,
 	STAGE_JUDGE,
 	STAGE_ROUND,				/* the best weights, row by row, as the file can hold them */
+	STAGE_ROUNDED,
+	STAGE_BYTES_PLAN,			/* a validation as prediction computes it on bytes */
+	STAGE_BYTES,
+	STAGE_BYTES_PASS,
 	STAGE_JUDGE_ROUNDED,
 	STAGE_FUSE,
 	STAGE_DONE
@@ -85,6 +91,18 @@ typedef struct ClfStart
 } ClfStart;
 
 #define CLF_NOWHERE UINT64_MAX
+
+/* The network as prediction reads it, on its way through the validation rows. */
+typedef struct ClfTrial
+{
+	ClfModel	view;			/* of the network alone: its weights are borrowed, it has no strings */
+	ClfPacked	packed;
+	ClfForward	forward;
+	size_t		max_tokens;		/* of a pass */
+	uint32_t   *ids;			/* [max_tokens] */
+	ClfSequence sequences[CLF_FORWARD_ROWS];
+	float	   *scores;			/* [CLF_FORWARD_ROWS,C] */
+} ClfTrial;
 
 struct ClfTrainer
 {
@@ -134,6 +152,8 @@ struct ClfTrainer
 	size_t		position;		/* rows of the plan's order used up */
 	ClfTrainerStage after_validation;	/* STAGE_JUDGE or STAGE_JUDGE_ROUNDED */
 	bool		storage_open;	/* option storage: the smallest that does */
+	bool		precision_open; /* option precision: bytes if they do */
+	ClfTrial	trial;
 	size_t		batch_begin;
 	size_t		batch_end;
 	size_t		shard_tokens;	/* of the batch's shards */
@@ -223,6 +243,31 @@ extern ClfStatus clf_course_deep_advance(ClfTrainer *trainer, ClfError *error);
 
 /* Release what the stages of the network took. */
 extern void clf_course_deep_free(ClfTrainer *trainer);
+
+/*
+ * Begin a pass of the team's evaluated weights over the validation rows, which
+ * comes to figures and deep_scores; next is the stage after it.
+ */
+extern void clf_course_validate(ClfTrainer *trainer, ClfTrainerStage next);
+
+/* Keep the network's scores [C] of a row, given by its place in the plan, for the fusion. */
+extern void clf_course_keep_scores(ClfTrainer *trainer, size_t position, const float *logits);
+
+/* The scores of the last validation become those of the model. */
+extern void clf_course_swap_scores(ClfTrainer *trainer);
+
+/* ---- course_round.c: stages from STAGE_ROUND on ---- */
+
+/* After the last epoch: decide on storage and precision. */
+extern void clf_course_round_start(ClfTrainer *trainer);
+extern ClfStatus clf_course_round_advance(ClfTrainer *trainer, ClfError *error);
+extern void clf_course_round_free(ClfTrainer *trainer);
+
+/*
+ * What these stages and, after them, the finished network take at most, with so
+ * many tokens in a pass; false if that does not fit into memory.
+ */
+extern bool clf_course_round_memory(const ClfTrainer *trainer, size_t tokens, size_t *size);
 
 /* ---- judge.c: STAGE_FUSE ---- */
 

@@ -82,6 +82,7 @@ make_model(int index)
 	config->layers = 1 + index % 2;
 	config->bidirectional = index != 1;
 	config->pooling = index % 3;
+	config->precision = index < 3 ? CLF_PRECISION_FLOAT32 : CLF_PRECISION_INT8;
 	for (int i = 0; i < STRINGS; i++)
 	{
 		FUZZ_CHECK(clf_vocab_add(&model->words, strings[i], strlen(strings[i]), &unused, &error) == CLF_OK);

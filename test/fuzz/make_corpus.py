@@ -14,7 +14,8 @@ OPTIONS = {
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
     "batch_size": 8, "char_ngrams": False, "wide_c": 10.0, "refit": True, "class_weight": "none", "validation_split": 0.0, "validation_mode": "stratified",
-    "early_stopping": 0, "max_seconds": 0.0, "storage": "float32", "seed": 0,
+    "early_stopping": 0, "max_seconds": 0.0, "storage": "float32", "precision": "float32",
+    "seed": 0,
 }
 
 
@@ -126,6 +127,6 @@ write("fuzz_decode", [
     model(["apple", "x"], ["a", "b", "c"], architecture="linear"),
     model([], ["a", "b"], architecture="linear"),
     model(["apple", "x"], ["a", "b"], storage="float16"),
-    model(["apple", "x"], ["a", "b"], architecture="hybrid", storage="int8"),
+    model(["apple", "x"], ["a", "b"], architecture="hybrid", storage="int8", precision="int8"),
     b"", b"\0" * 8, struct.pack("<Q", 2) + b"{}",
 ])

@@ -61,14 +61,25 @@ def sigmoid(x):
     return 1 / (1 + np.exp(-x))
 
 
-def lstm(x, kernel, recurrent, bias):
-    """Outputs [T,H] of one direction for inputs [T,K]."""
+def whole(x, largest):
+    """x in steps of 1/127 of its largest magnitude."""
+    return np.floor(127 * x / np.where(largest > 0, largest, np.inf) + 0.5)
+
+
+def lstm(x, kernel, recurrent, bias, scale_of):
+    """Outputs [T,H] of one direction for inputs [T,K]; scale_of(row): of inputs as bytes, None without."""
     units = recurrent.shape[0]
     h = np.zeros(units)
     c = np.zeros(units)
     outputs = []
+    if scale_of:
+        columns = np.maximum(abs(kernel).max(axis=0), abs(recurrent).max(axis=0))
+        kernel, recurrent = (whole(w, columns) * columns / 127 for w in (kernel, recurrent))
     for row in x:
-        i, f, g, o = np.split(row @ kernel + h @ recurrent + bias, 4)
+        if scale_of:
+            row = whole(row, scale_of(row)) * scale_of(row) / 127
+        state = whole(h, 1) / 127 if scale_of else h
+        i, f, g, o = np.split(row @ kernel + state @ recurrent + bias, 4)
         c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
         h = sigmoid(o) * np.tanh(c)
         outputs.append(h)
@@ -143,9 +154,12 @@ def deep_scores(config, tensors, words):
     x = embedded
     for layer in range(config["layers"]):
         parts = lambda d: [tensors[f"lstm.{layer}.{d}.{p}"] for p in ("kernel", "recurrent", "bias")]
-        outputs = [lstm(x, *parts("forward"))]
+        scale_of = None
+        if config["precision"] == "int8":
+            scale_of = (lambda row: abs(row).max() * (abs(row).max() > 1e-30)) if layer == 0 else (lambda row: 1)
+        outputs = [lstm(x, *parts("forward"), scale_of)]
         if config["bidirectional"]:
-            outputs.append(lstm(x[::-1], *parts("backward"))[::-1])
+            outputs.append(lstm(x[::-1], *parts("backward"), scale_of)[::-1])
         x = np.concatenate(outputs, axis=1)
 
     if config["pooling"] == "max":

@@ -110,6 +110,22 @@ SET textclf.progress = on;
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'words', '{"architecture": "linear"}');
 SET textclf.progress = off;
 
+-- predictions on bytes: as asked for, else if validation rows say that it costs nothing; on all ways the same
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'floats', '{"architecture": "bilstm", "epochs": 10, "units": 8, "precision": "float32"}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'bytes', '{"architecture": "bilstm", "epochs": 10, "units": 8, "precision": "int8"}');
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'unseen', '{"architecture": "bilstm", "epochs": 1, "units": 8, "validation_split": 0}');
+SELECT name, options ->> 'precision' AS precision FROM textclf_models WHERE name IN ('floats', 'bytes', 'unseen') ORDER BY name;
+SELECT textclf_import('bytes copy', textclf_export('bytes'));
+SELECT bool_and(b.probability = c.probability) AS copy, bool_or(b.probability <> f.probability) AS other, bool_and(abs(b.probability - f.probability) < 0.1) AS near,
+	bool_and(b.label = a.label) AS array
+FROM (SELECT id, doc, (textclf_predict('bytes', array_agg(doc) OVER ()))[row_number() OVER ()] AS label FROM docs) a,
+	LATERAL (SELECT * FROM textclf_predict_proba('bytes', doc, 1)) b,
+	LATERAL (SELECT textclf_probability('bytes copy', doc, b.label) AS probability) c,
+	LATERAL (SELECT textclf_probability('floats', doc, b.label) AS probability) f;
+\set VERBOSITY terse
+SELECT textclf_train('docs', 'doc', 'label', 'bytes', '{"precision": "int4"}');
+\set VERBOSITY default
+
 -- a model that could not be stored
 SET textclf.max_model_size = '64kB';
 CREATE TABLE varied AS SELECT (SELECT string_agg(md5((i * j)::text), ' ') FROM generate_series(1, 20) j) AS doc, 'label ' || i % 20 AS label FROM generate_series(1, 200) i;

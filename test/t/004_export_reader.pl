@@ -21,6 +21,7 @@ my %models = (
 	'default' => '{"epochs": 2}',
 	'halves' => '{"epochs": 2, "storage": "float16"}',
 	'bytes' => '{"epochs": 2, "storage": "int8", "architecture": "bilstm"}',
+	'int8' => '{"epochs": 2, "precision": "int8", "architecture": "bilstm", "layers": 2, "units": 20}',
 	'hybrid' => '{"epochs": 2, "architecture": "hybrid", "char_ngrams": true, "units": 9, "pooling": "mean"}',
 	'linear' => '{"architecture": "linear", "char_ngrams": true}',
 	'words' => '{"architecture": "linear", "char_ngrams": false, "wide_c": 1}',
@@ -60,7 +61,9 @@ for my $model (sort keys %models)
 			$worst = $distance if $distance > $worst;
 		}
 	}
-	cmp_ok($worst, '<', 1e-5, "$model: the same probabilities");
+	# on bytes, the last digit of a number may decide about a whole one
+	my ($precision) = $node->safe_psql('postgres', "SELECT options ->> 'precision' FROM textclf_models WHERE name = '$model'");
+	cmp_ok($worst, '<', $precision eq 'int8' ? 1e-3 : 1e-5, "$model: the same probabilities");
 }
 
 done_testing();

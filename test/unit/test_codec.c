@@ -25,6 +25,7 @@ encoded_model(void)
 	unit_config(&config);
 	config.architecture = architecture;
 	config.storage = storage;
+	config.precision = storage == CLF_STORAGE_INT8 ? CLF_PRECISION_INT8 : CLF_PRECISION_FLOAT32;
 	config.embedding_dim = 2;
 	config.units = 2;
 	config.bidirectional = 1;
@@ -63,6 +64,7 @@ round_trip(void)
 	CHECK(memcmp(&again->config, &model->config, sizeof model->config) == 0, "the config differs");
 	CHECK(again->labels.count == 3 && again->words.count == model->words.count, "counts differ");
 	CHECK(memcmp(again->weights, model->weights, model->table.floats * sizeof(float)) == 0, "weights differ");
+	CHECK(again->packed.bytes == model->packed.bytes, "packed otherwise");
 	CHECK(strcmp(clf_model_icu_version(again), "72.1") == 0 && again->tokenizer_version == model->tokenizer_version,
 		  "versions differ");
 	CHECK(clf_model_class(again, "class2", 6) == 2 && clf_model_class(again, "class", 5) == -1, "labels differ");
@@ -371,6 +373,8 @@ static const Lie storage_lies[] = {
 	{"bytes where floats are", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":\\\"float32\\\""},
 	{"a storage that is not there", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":\\\"int4\\\""},
 	{"a storage left open", "\\\"storage\\\":\\\"int8\\\"", "\\\"storage\\\":-1"},
+	{"a precision that is not there", "\\\"precision\\\":\\\"int8\\\"", "\\\"precision\\\":\\\"int4\\\""},
+	{"a precision left open", "\\\"precision\\\":\\\"int8\\\"", "\\\"precision\\\":-1"},
 };
 
 #define STORAGE_LIES (sizeof storage_lies / sizeof storage_lies[0])
@@ -661,6 +665,45 @@ lying_scales(void)
 		}
 }
 
+/* Weights beyond what sums of bytes can bear, and the largest of those within; in single precision all pass. */
+static void
+weights_too_large_for_bytes(void)
+{
+	static const struct
+	{
+		float		value;
+		bool		sound;
+	}			values[] = {{1e15f, true}, {-1e15f, true}, {1.001e15f, false}, {-3e38f, false}};
+	static const char *const tensors[] = {
+		"embedding.weight", "lstm.0.forward.kernel", "lstm.0.backward.recurrent", "lstm.0.backward.bias"
+	};
+
+	for (size_t i = 0; i < 4; i++)
+		for (size_t t = 0; t < 4; t++)
+			for (int precision = CLF_PRECISION_FLOAT32; precision <= CLF_PRECISION_INT8; precision++)
+			{
+				ClfModel   *model = encoded_model();
+				void	   *with;
+				ClfError	error;
+				uint32_t	word;
+
+				free(bytes);
+				model->config.precision = precision;
+				CHECK(clf_model_encode(model, &memory.allocator, &with, &size, &error) == CLF_OK, "%s", error.message);
+				bytes = malloc(size);
+				memcpy(bytes, with, size);
+				memory.allocator.free(memory.allocator.context, with);
+				memcpy(&word, &values[i].value, sizeof word);
+				put(data_of(tensors[t]) + 4 * 3, word);
+				if (precision == CLF_PRECISION_FLOAT32 || values[i].sound)
+					decode_odd(bytes, size, tensors[t]);
+				else
+					decode_damaged(bytes, size, true, tensors[t], i);
+				clf_model_free(model);
+				free(bytes);
+			}
+}
+
 /* What rounding does to a row: little, and nothing the second time. */
 static void
 rounded_rows(void)
@@ -874,6 +917,7 @@ main(void)
 	tell_lies(CLF_ARCH_BILSTM, storage_lies, STORAGE_LIES);
 	RUN(lying_scales);
 	storage = CLF_STORAGE_FLOAT32;
+	RUN(weights_too_large_for_bytes);
 	architecture = CLF_ARCH_HYBRID;
 	RUN(rounded_rows);
 	architecture = CLF_ARCH_BILSTM;

@@ -159,18 +159,26 @@ COMMENT ON FUNCTION textclf_job_entries() IS
 
 -- ---- prediction -----------------------------------------------------------
 
+CREATE FUNCTION textclf_predict_support(internal) RETURNS internal
+AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION textclf_predict_support(internal) IS
+'tells the planner what predictions cost';
+
 CREATE FUNCTION textclf_predict(model text, doc text) RETURNS text
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000
+SUPPORT @extschema@.textclf_predict_support;
 COMMENT ON FUNCTION textclf_predict(text, text) IS
 'most probable label of a text';
 
 CREATE FUNCTION textclf_predict(model text, docs text[]) RETURNS text[]
-AS 'MODULE_PATHNAME', 'textclf_predict_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 100000;
+AS 'MODULE_PATHNAME', 'textclf_predict_array' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000
+SUPPORT @extschema@.textclf_predict_support;
 COMMENT ON FUNCTION textclf_predict(text, text[]) IS
 'most probable labels of texts, in the same order and shape';
 
 CREATE FUNCTION textclf_probability(model text, doc text, label text) RETURNS real
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 10000;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE COST 1000
+SUPPORT @extschema@.textclf_predict_support;
 COMMENT ON FUNCTION textclf_probability(text, text, text) IS
 'probability of a label for a text';
 
@@ -178,7 +186,8 @@ CREATE FUNCTION textclf_predict_proba(
 	model text, doc text, top_k int DEFAULT NULL,
 	OUT label text, OUT probability real)
 RETURNS SETOF record
-AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 10000 ROWS 10;
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL SAFE COST 1000 ROWS 10
+SUPPORT @extschema@.textclf_predict_support;
 COMMENT ON FUNCTION textclf_predict_proba(text, text, int) IS
 'labels with their probabilities for a text, best first';
 

@@ -13,6 +13,7 @@
 #include "catalog/pg_database.h"
 #include "storage/buffile.h"
 #include "utils/acl.h"
+#include "utils/selfuncs.h"
 
 #if PG_VERSION_NUM < 150000
 #error "textclf needs PostgreSQL 15 or later"
@@ -52,6 +53,17 @@ CompatBufFileWrite(BufFile *file, const void *bytes, size_t size)
 	BufFileWrite(file, bytes, size);
 #else
 	BufFileWrite(file, unconstify(void *, bytes), size);
+#endif
+}
+
+/* How many elements an expression of an array type may have. */
+static inline double
+CompatEstimateArrayLength(PlannerInfo *root, Node *array)
+{
+#if PG_VERSION_NUM >= 170000
+	return estimate_array_length(root, array);
+#else
+	return estimate_array_length(array);
 #endif
 }
 

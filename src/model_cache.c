@@ -355,6 +355,25 @@ ModelCacheDecode(text *reference, MemoryContext context, char **version)
 	return decode_version(resolved, context);
 }
 
+const ClfModel *
+ModelCachePeek(const char *reference)
+{
+	const char *at = strchr(reference, '@');
+	size_t		length = at != NULL ? at - reference : strlen(reference);
+	dlist_iter	iterator;
+
+	dlist_reverse_foreach(iterator, &models)
+	{
+		CachedModel *cached = dlist_container(CachedModel, node, iterator.cur);
+
+		if (strlen(cached->name) == length &&
+			memcmp(cached->name, reference, length) == 0 &&
+			(at == NULL || atoi(at + 1) == cached->version))
+			return cached->model;
+	}
+	return NULL;
+}
+
 int
 CachedModelPredict(CachedModel *cached, text *doc)
 {

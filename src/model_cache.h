@@ -47,6 +47,12 @@ extern CachedModel *ModelCacheLookup(text *reference);
 extern ClfModel *ModelCacheDecode(text *reference, MemoryContext context,
 								  char **version);
 
+/*
+ * The model of a reference that was used last in this session, or NULL: for
+ * guesses only, since neither snapshot nor privileges are looked at.
+ */
+extern const ClfModel *ModelCachePeek(const char *reference);
+
 /* Predict a text with a cached model: fills probability, returns the best class. */
 extern int	CachedModelPredict(CachedModel *cached, text *doc);
 

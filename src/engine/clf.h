@@ -406,6 +406,12 @@ extern ClfStatus clf_predict_batch(const ClfModel *model, ClfScratch *scratch,
 								   const ClfText *texts, int count,
 								   float *probability, ClfError *error);
 
+/*
+ * About how long predicting a text of so many bytes takes, alone or together
+ * with others, on a core with AVX-512: for comparisons with other work.
+ */
+extern double clf_predict_seconds(const ClfModel *model, double bytes, bool together);
+
 /* Index of the largest probability; the lowest index among equals. */
 extern int	clf_best(const float *probability, int classes);
 
@@ -435,13 +441,13 @@ extern ClfStatus clf_tokens(const ClfModel *model, ClfScratch *scratch,
  * What each token of a text says for a class: how far it moves the class's
  * log-odds ln(p / (1 - p)), by both branches together.
  *
+ * The network is taken in single precision, whatever its option precision is.
  * The weights are integrated gradients from a text of as many unknown tokens,
  * so that they add up to log_odds - base, but for the error of the numerical
  * integration, which is seldom over 0.01 and looks at the text at 11 to about
  * 600 points of the way, more where the network is less smooth.
  * A token that the network does not know, or does not read, gets its weight
  * from the linear branch alone.  There an n-gram's part, its value times the
- * The network is taken in single precision, whatever its option precision is.
  * class's weight, goes to its tokens in equal parts.
  */
 typedef struct ClfExplanation

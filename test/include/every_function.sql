@@ -33,7 +33,7 @@ RETURNS SETOF record LANGUAGE sql AS $$
 			FROM generate_series(1, coalesce(cardinality(p.proallargtypes), p.pronargs)) i
 			WHERE coalesce(p.proargmodes[i], 'i') IN ('i', 'b', 'v')) a ON true
 		LEFT JOIN pg_type t ON t.oid = a.type
-	WHERE e.extname = 'textclf' AND p.prorettype <> 'trigger'::regtype
+	WHERE e.extname = 'textclf' AND p.prorettype NOT IN ('trigger'::regtype, 'internal'::regtype)
 	GROUP BY p.oid, n.oid
 	ORDER BY 1
 $$;

@@ -22,7 +22,7 @@
 #include "report_style.h"
 #include "version.h"
 
-#define MATRIX_LABELS	16		/* a confusion matrix of more shows those that are mistaken most */
+#define MATRIX_LABELS	24		/* a confusion matrix of more shows those that are mistaken most */
 #define BESIDE_LABELS	9		/* one of more takes the whole width */
 #define PAIRS			12		/* most confused pairs */
 #define ALL_LABELS		40		/* so many are listed in order, more the weakest first ... */

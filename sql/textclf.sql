@@ -344,8 +344,8 @@ COMMENT ON FUNCTION textclf_explain(text, text, text) IS
 'what each token of a text says for a label, by default the predicted one';
 
 CREATE FUNCTION textclf_cache_entries(
-	OUT model text, OUT version int, OUT bytes bigint, OUT hits bigint,
-	OUT loaded timestamptz, OUT last_used timestamptz)
+	OUT model text, OUT version int, OUT bytes bigint, OUT private_bytes bigint,
+	OUT shared boolean, OUT hits bigint, OUT loaded timestamptz, OUT last_used timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL RESTRICTED ROWS 5;
 COMMENT ON FUNCTION textclf_cache_entries() IS
@@ -420,14 +420,16 @@ COMMENT ON COLUMN @extschema@.textclf_models.warm_start IS 'version whose networ
 COMMENT ON COLUMN @extschema@.textclf_models.embeddings IS 'table or view whose word vectors it began with';
 
 CREATE VIEW @extschema@.textclf_cache AS
-SELECT model, version, bytes, hits, loaded, last_used
+SELECT model, version, bytes, private_bytes, shared, hits, loaded, last_used
 FROM @extschema@.textclf_cache_entries();
 COMMENT ON VIEW @extschema@.textclf_cache IS 'models that this session keeps in memory, least recently used first';
 COMMENT ON COLUMN @extschema@.textclf_cache.model IS 'name of the model';
 COMMENT ON COLUMN @extschema@.textclf_cache.version IS 'number of the version';
-COMMENT ON COLUMN @extschema@.textclf_cache.bytes IS 'memory that it takes';
+COMMENT ON COLUMN @extschema@.textclf_cache.bytes IS 'memory that it takes, shared memory included';
+COMMENT ON COLUMN @extschema@.textclf_cache.private_bytes IS 'memory of this session alone';
+COMMENT ON COLUMN @extschema@.textclf_cache.shared IS 'whether the rest is mapped, once for all sessions';
 COMMENT ON COLUMN @extschema@.textclf_cache.hits IS 'look-ups that found it in memory';
-COMMENT ON COLUMN @extschema@.textclf_cache.loaded IS 'when it was decoded';
+COMMENT ON COLUMN @extschema@.textclf_cache.loaded IS 'when it was mapped or decoded';
 COMMENT ON COLUMN @extschema@.textclf_cache.last_used IS 'start of the statement that used it last';
 
 CREATE VIEW @extschema@.textclf_jobs AS

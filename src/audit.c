@@ -23,7 +23,7 @@ PG_FUNCTION_INFO_V1(textclf_verify);
 static ClfModel *
 load(const ModelVersion *version)
 {
-	bytea	   *bytes = ModelStoreFetch(version);
+	bytea	   *bytes = ModelStoreFetch(version, NULL);
 
 	EngineVerify(version->name, version->version, bytes, version->digest);
 	return EngineDecode(CurrentMemoryContext, ENGINE_BYTES_STORED,

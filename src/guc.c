@@ -24,6 +24,7 @@
 #define MAX_MODEL_SIZE_LIMIT	(500 * 1024)
 
 int			textclf_cache_size;
+int			textclf_shared_cache_size;
 int			textclf_training_memory;
 int			textclf_max_model_size;
 int			textclf_keep_versions;
@@ -41,6 +42,15 @@ GucInit(void)
 							&textclf_cache_size,
 							128 * 1024, 0, MAX_KILOBYTES,
 							PGC_USERSET, GUC_UNIT_KB, NULL, NULL, NULL);
+
+	DefineCustomIntVariable("textclf.shared_cache_size",
+							"Size of the temporary files through which sessions share models.",
+							"A model is decoded once and then mapped by every session that uses it. Raise this if "
+							"the models in use do not fit together: the least recently mapped ones go, and cost time "
+							"and memory again at their next use. 0 turns sharing off.",
+							&textclf_shared_cache_size,
+							1024 * 1024, 0, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 
 	DefineCustomIntVariable("textclf.training_memory",
 							"Memory that a training may take.",

@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 extern int	textclf_cache_size; /* kB */
+extern int	textclf_shared_cache_size;	/* kB */
 extern int	textclf_training_memory;	/* kB */
 extern int	textclf_max_model_size; /* kB */
 extern int	textclf_keep_versions;

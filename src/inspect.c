@@ -178,11 +178,13 @@ textclf_cache_entries(PG_FUNCTION_ARGS)
 			CStringGetTextDatum(cached->name),
 			Int32GetDatum(cached->version),
 			Int64GetDatum((int64) CachedModelSize(cached)),
+			Int64GetDatum((int64) CachedModelPrivateSize(cached)),
+			BoolGetDatum(cached->mapped > 0),
 			Int64GetDatum(cached->hits),
 			TimestampTzGetDatum(cached->loaded),
 			TimestampTzGetDatum(cached->last_used)
 		};
-		bool		nulls[6] = {false};
+		bool		nulls[8] = {false};
 
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

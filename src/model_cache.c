@@ -1,6 +1,6 @@
 /*
  * model_cache.c
- *	  The models that this session has used, decoded and ready.
+ *	  The models that this session has used, ready: mapped, or decoded.
  *
  * Two caches, neither of which can be wrong:
  *
@@ -28,6 +28,7 @@
 #include "compat.h"
 #include "guc.h"
 #include "model_cache.h"
+#include "model_image.h"
 #include "model_store.h"
 #include "store.h"
 
@@ -200,9 +201,15 @@ resolve(const text *reference)
 /* ---- models ----------------------------------------------------------- */
 
 Size
-CachedModelSize(const CachedModel *cached)
+CachedModelPrivateSize(const CachedModel *cached)
 {
 	return MemoryContextMemAllocated(cached->context, true);
+}
+
+Size
+CachedModelSize(const CachedModel *cached)
+{
+	return CachedModelPrivateSize(cached) + cached->mapped;
 }
 
 dlist_head *
@@ -231,11 +238,14 @@ check_icu(const ModelVersion *version, const ClfModel *model)
 			 errhint("Train a new version to be sure.")));
 }
 
-/* Read and decode a version into a context. */
+/*
+ * Read and decode a version into a context.  *committed, unless NULL, is false
+ * if this transaction added it.
+ */
 static ClfModel *
-decode_version(const ModelVersion *version, MemoryContext context)
+decode_version(const ModelVersion *version, MemoryContext context, bool *committed)
 {
-	bytea	   *bytes = ModelStoreFetch(version);
+	bytea	   *bytes = ModelStoreFetch(version, committed);
 	ClfModel   *model;
 
 	EngineVerify(version->name, version->version, bytes, version->digest);
@@ -243,6 +253,31 @@ decode_version(const ModelVersion *version, MemoryContext context)
 						 VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ);
 	pfree(bytes);
 	return model;
+}
+
+/*
+ * Decode a version and share it; if that fails, or as long as nobody else can
+ * see the version, the model is the session's own.
+ */
+static void
+decode_and_share(CachedModel *cached, const ModelVersion *version)
+{
+	MemoryContext own = AllocSetContextCreate(cached->context, "textclf decoded model",
+											  ALLOCSET_DEFAULT_SIZES);
+	ClfModel   *shared = NULL;
+	bool		committed;
+
+	cached->model = decode_version(version, own, &committed);
+	if (committed)
+	{
+		ModelImagePublish(version->digest, cached->model);
+		shared = ModelImageAttach(version->digest, cached->context, &cached->mapped);
+	}
+	if (shared != NULL)
+	{
+		MemoryContextDelete(own);
+		cached->model = shared;
+	}
 }
 
 /*
@@ -264,7 +299,9 @@ load_model(const ModelVersion *version)
 	MemoryContextSetIdentifier(context, cached->name);
 	cached->version = version->version;
 	memcpy(cached->digest, version->digest, sizeof(cached->digest));
-	cached->model = decode_version(version, context);
+	cached->model = ModelImageAttach(version->digest, context, &cached->mapped);
+	if (cached->model == NULL)
+		decode_and_share(cached, version);
 	cached->classes = clf_model_classes(cached->model);
 	cached->probability = MemoryContextAlloc(context,
 											 cached->classes * sizeof(float));
@@ -316,6 +353,29 @@ evict_models(void)
 	}
 }
 
+/*
+ * Remove images of versions that are gone, which may have been dropped in ways
+ * that no code of ours sees, on another server or by restoring a backup.  Not
+ * where another snapshot cannot be had, or would count as a read.
+ */
+static void
+sweep_images(void)
+{
+	MemoryContext context;
+	MemoryContext old;
+	List	   *digests;
+
+	if (IsInParallelMode() || IsolationIsSerializable())
+		return;
+	context = AllocSetContextCreate(CurrentMemoryContext, "textclf sweep",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	digests = ModelImageDigests();
+	ModelImageSweep(digests == NIL ? NIL : ModelStoreGone(digests));
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
+
 CachedModel *
 ModelCacheLookup(text *reference)
 {
@@ -338,6 +398,7 @@ ModelCacheLookup(text *reference)
 		cached = load_model(version);
 		dlist_push_tail(&models, &cached->node);
 		evict_models();
+		sweep_images();
 	}
 	cached->last_used = GetCurrentStatementStartTimestamp();
 	return cached;
@@ -352,7 +413,7 @@ ModelCacheDecode(text *reference, MemoryContext context, char **version)
 	resolved = resolve(reference);
 	ModelStoreCheckUse(resolved);
 	*version = psprintf("%s@%d", resolved->name, resolved->version);
-	return decode_version(resolved, context);
+	return decode_version(resolved, context, NULL);
 }
 
 const ClfModel *

@@ -1,6 +1,6 @@
 /*
  * model_cache.h
- *	  The models that this session has used, decoded and ready.
+ *	  The models that this session has used, ready.
  */
 #ifndef TEXTCLF_MODEL_CACHE_H
 #define TEXTCLF_MODEL_CACHE_H
@@ -21,6 +21,7 @@ typedef struct CachedModel
 	int32		version;
 	uint8		digest[MODEL_DIGEST_SIZE];
 	ClfModel   *model;
+	Size		mapped;			/* bytes of it that all processes share, or 0 */
 	int			classes;
 	ClfScratch *scratch;
 	float	   *probability;	/* [probability_rows,classes] of the last prediction */
@@ -62,7 +63,8 @@ extern void CachedModelPredictBatch(CachedModel *cached, text **docs, int count)
 /* The class of a label that the caller names; an error if there is none. */
 extern int	CachedModelClass(const CachedModel *cached, text *label);
 
-/* Bytes that a cached model holds. */
+/* Bytes that a cached model holds of this session's own memory, and in all. */
+extern Size CachedModelPrivateSize(const CachedModel *cached);
 extern Size CachedModelSize(const CachedModel *cached);
 
 /* The cached models, least recently used first. */

@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "model_image.h"
 #include "model_store.h"
 #include "store.h"
 
@@ -42,6 +43,7 @@ typedef enum QueryId
 	QUERY_FETCH_INFO,
 	QUERY_FETCH_FACTS,
 	QUERY_LIST,
+	QUERY_GONE,
 	QUERY_OWNER,
 	QUERY_DEPLOYED,
 	QUERY_HAS_VERSION,
@@ -81,7 +83,7 @@ static StoreQuery queries[QUERY_COUNT] = {
 		"WHERE m.name" EQ "$1",
 	{TEXTOID, INT4OID}},
 	[QUERY_FETCH] = {
-		"SELECT v.bytes FROM %1$s.textclf_version AS v "
+		"SELECT v.bytes, v.xmin FROM %1$s.textclf_version AS v "
 		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
 	{TEXTOID, INT4OID}},
 	[QUERY_FETCH_INFO] = {
@@ -100,6 +102,11 @@ static StoreQuery queries[QUERY_COUNT] = {
 	[QUERY_LIST] = {
 		"SELECT v.model, v.version FROM %1$s.textclf_version AS v ORDER BY 1, 2",
 	{InvalidOid}},
+	[QUERY_GONE] = {
+		"SELECT g.digest FROM pg_catalog.unnest($1) AS g (digest) "
+		"WHERE NOT EXISTS (SELECT FROM %1$s.textclf_version AS v "
+		"                  WHERE v.digest" EQ "g.digest)",
+	{BYTEAARRAYOID}},
 	[QUERY_OWNER] = {
 		"SELECT m.owner::pg_catalog.oid FROM %1$s.textclf_model AS m "
 		"WHERE m.name" EQ "$1",
@@ -139,11 +146,11 @@ static StoreQuery queries[QUERY_COUNT] = {
 		"AND v.version OPERATOR(pg_catalog.<) "
 		"  (SELECT pg_catalog.min(k.version) FROM "
 		"    (SELECT n.version FROM %1$s.textclf_version AS n "
-		"     WHERE n.model" EQ "$1 ORDER BY n.version DESC LIMIT $3) AS k)",
+		"     WHERE n.model" EQ "$1 ORDER BY n.version DESC LIMIT $3) AS k) RETURNING v.digest",
 	{TEXTOID, INT4OID, INT4OID}},
 	[QUERY_DROP_VERSION] = {
 		"DELETE FROM %1$s.textclf_version AS v "
-		"WHERE v.model" EQ "$1 AND v.version" EQ "$2",
+		"WHERE v.model" EQ "$1 AND v.version" EQ "$2 RETURNING v.digest",
 	{TEXTOID, INT4OID}},
 	[QUERY_DROP_PERMISSIONS] = {
 		"DELETE FROM %1$s.textclf_permission AS p WHERE p.model" EQ "$1",
@@ -152,7 +159,7 @@ static StoreQuery queries[QUERY_COUNT] = {
 		"DELETE FROM %1$s.textclf_deployment AS d WHERE d.model" EQ "$1",
 	{TEXTOID}},
 	[QUERY_DROP_VERSIONS] = {
-		"DELETE FROM %1$s.textclf_version AS v WHERE v.model" EQ "$1",
+		"DELETE FROM %1$s.textclf_version AS v WHERE v.model" EQ "$1 RETURNING v.digest",
 	{TEXTOID}},
 	[QUERY_DROP_MODEL] = {
 		"DELETE FROM %1$s.textclf_model AS m WHERE m.name" EQ "$1",
@@ -199,6 +206,38 @@ change(QueryId id, Datum first, Datum second)
 
 	StoreBegin(&session);
 	run_query(id, STORE_CHANGE, arguments, NULL);
+	StoreEnd(&session);
+}
+
+/* The digest in the first column of a row of the last query, or NULL. */
+static const uint8 *
+digest_of_row(uint64 row)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, 1, &isnull);
+	bytea	   *digest = isnull ? NULL : DatumGetByteaPP(value);
+
+	if (digest == NULL || VARSIZE_ANY_EXHDR(digest) != MODEL_DIGEST_SIZE)
+		return NULL;
+	return (const uint8 *) VARDATA_ANY(digest);
+}
+
+/* Run a query that deletes versions and returns their digests. */
+static void
+delete_versions(QueryId id, Datum *arguments)
+{
+	StoreSession session;
+	uint64		count;
+
+	StoreBegin(&session);
+	count = run_query(id, STORE_CHANGE, arguments, NULL);
+	for (uint64 i = 0; i < count; i++)
+	{
+		const uint8 *digest = digest_of_row(i);
+
+		if (digest != NULL)
+			ModelImageForget(digest);
+	}
 	StoreEnd(&session);
 }
 
@@ -398,6 +437,41 @@ ModelStoreList(void)
 	return result;
 }
 
+List *
+ModelStoreGone(List *digests)
+{
+	StoreSession session;
+	Datum	   *elements = palloc(list_length(digests) * sizeof(Datum));
+	List	   *gone = NIL;
+	int			count = 0;
+	ListCell   *cell;
+	Datum		argument;
+	uint64		rows;
+
+	foreach(cell, digests)
+	{
+		bytea	   *digest = palloc(VARHDRSZ + MODEL_DIGEST_SIZE);
+
+		SET_VARSIZE(digest, VARHDRSZ + MODEL_DIGEST_SIZE);
+		memcpy(VARDATA(digest), lfirst(cell), MODEL_DIGEST_SIZE);
+		elements[count++] = PointerGetDatum(digest);
+	}
+	argument = PointerGetDatum(construct_array(elements, count, BYTEAOID, -1, false, TYPALIGN_INT));
+
+	StoreBegin(&session);
+	rows = run_query(QUERY_GONE, STORE_LATEST, &argument, NULL);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		uint8	   *copy = MemoryContextAlloc(session.caller, MODEL_DIGEST_SIZE);
+		MemoryContext old = MemoryContextSwitchTo(session.caller);
+
+		gone = lappend(gone, memcpy(copy, digest_of_row(i), MODEL_DIGEST_SIZE));
+		MemoryContextSwitchTo(old);
+	}
+	StoreEnd(&session);
+	return gone;
+}
+
 void
 ModelStoreCheckOwner(const char *name, Oid owner)
 {
@@ -416,9 +490,12 @@ add_version_context(void *argument)
 	errcontext("reading version %d of model \"%s\"", version->version, version->name);
 }
 
-/* A column of a resolved version, copied into CurrentMemoryContext. */
+/*
+ * A column of a resolved version, copied into CurrentMemoryContext.  If
+ * committed is not NULL, the query's second column is the row's xmin.
+ */
 static Datum
-fetch(QueryId id, const ModelVersion *version)
+fetch(QueryId id, const ModelVersion *version, bool *committed)
 {
 	ErrorContextCallback context = {
 		error_context_stack, add_version_context, unconstify(ModelVersion *, version)
@@ -439,21 +516,23 @@ fetch(QueryId id, const ModelVersion *version)
 	old = MemoryContextSwitchTo(session.caller);
 	value = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
 	MemoryContextSwitchTo(old);
+	if (committed != NULL)
+		*committed = !TransactionIdIsCurrentTransactionId(DatumGetTransactionId(StoreColumn(2, &isnull)));
 	StoreEnd(&session);
 	error_context_stack = context.previous;
 	return value;
 }
 
 bytea *
-ModelStoreFetch(const ModelVersion *version)
+ModelStoreFetch(const ModelVersion *version, bool *committed)
 {
-	return DatumGetByteaP(fetch(QUERY_FETCH, version));
+	return DatumGetByteaP(fetch(QUERY_FETCH, version, committed));
 }
 
 Jsonb *
 ModelStoreFetchInfo(const ModelVersion *version)
 {
-	return DatumGetJsonbP(fetch(QUERY_FETCH_INFO, version));
+	return DatumGetJsonbP(fetch(QUERY_FETCH_INFO, version, NULL));
 }
 
 void
@@ -584,16 +663,13 @@ ModelStoreDeploy(const char *name, int32 version)
 void
 ModelStoreTrim(const char *name, int32 keep)
 {
-	StoreSession session;
 	Datum		arguments[] = {
 		CStringGetTextDatum(name),
 		Int32GetDatum(ModelStoreDeployed(name)),
 		Int32GetDatum(keep)
 	};
 
-	StoreBegin(&session);
-	run_query(QUERY_TRIM, STORE_CHANGE, arguments, NULL);
-	StoreEnd(&session);
+	delete_versions(QUERY_TRIM, arguments);
 }
 
 void
@@ -606,14 +682,21 @@ ModelStoreDropVersion(const char *name, int32 version)
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("version %d of model \"%s\" is deployed", version, name),
 				 errhint("Deploy another version first, or drop the whole model.")));
-	change(QUERY_DROP_VERSION, CStringGetTextDatum(name), Int32GetDatum(version));
+	delete_versions(QUERY_DROP_VERSION, (Datum[])
+					{
+						CStringGetTextDatum(name), Int32GetDatum(version)
+					});
 }
 
 void
 ModelStoreDrop(const char *name)
 {
-	for (QueryId id = QUERY_DROP_PERMISSIONS; id <= QUERY_DROP_MODEL; id++)
-		change(id, CStringGetTextDatum(name), (Datum) 0);
+	Datum		argument = CStringGetTextDatum(name);
+
+	change(QUERY_DROP_PERMISSIONS, argument, (Datum) 0);
+	change(QUERY_DROP_DEPLOYMENTS, argument, (Datum) 0);
+	delete_versions(QUERY_DROP_VERSIONS, &argument);
+	change(QUERY_DROP_MODEL, argument, (Datum) 0);
 }
 
 void

@@ -69,8 +69,17 @@ extern bool ModelStoreMayUse(const ModelVersion *version);
  */
 extern List *ModelStoreList(void);
 
-/* The bytes of a resolved version. */
-extern bytea *ModelStoreFetch(const ModelVersion *version);
+/*
+ * The bytes of a resolved version.  *committed, unless NULL, is false if it is
+ * this transaction that added them.
+ */
+extern bytea *ModelStoreFetch(const ModelVersion *version, bool *committed);
+
+/*
+ * Those of some digests (uint8 *) that no version has any more, as the latest
+ * snapshot sees it, in CurrentMemoryContext.
+ */
+extern List *ModelStoreGone(List *digests);
 
 /* What is remembered of its training. */
 extern Jsonb *ModelStoreFetchInfo(const ModelVersion *version);

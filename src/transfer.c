@@ -35,7 +35,7 @@ textclf_export(PG_FUNCTION_ARGS)
 	ModelStoreResolve(text_to_cstring(PG_GETARG_TEXT_PP(0)),
 					  CurrentMemoryContext, &version);
 	ModelStoreCheckOwner(version.name, version.owner);
-	bytes = ModelStoreFetch(&version);
+	bytes = ModelStoreFetch(&version, NULL);
 	EngineVerify(version.name, version.version, bytes, version.digest);
 	PG_RETURN_BYTEA_P(bytes);
 }

@@ -41,15 +41,14 @@ SET textclf.max_model_size = '64kB';
 SELECT textclf_import('large', decode(repeat('00', 70000), 'hex'));
 RESET textclf.max_model_size;
 
--- A stored model that was damaged is an error that says so, in a session that
--- does not have it in memory.
-\c -
-SET search_path = transfer, public;
-UPDATE textclf_version SET bytes = set_byte(bytes, octet_length(bytes) - 200, 255 - get_byte(bytes, octet_length(bytes) - 200)) WHERE model = 'copy' AND version = 1;
-SELECT textclf_predict('copy', 'bread');
-SELECT textclf_export('copy');
-UPDATE textclf_version SET bytes = '' WHERE model = 'copy' AND version = 1;
-SELECT textclf_predict('copy', 'bread');
+-- A stored model that was damaged is an error that says so, unless it is in
+-- memory already: this session's, or what sessions share.
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'damaged', '{"epochs": 1, "units": 8, "embedding_dim": 8, "seed": 1}');
+UPDATE textclf_version SET bytes = set_byte(bytes, octet_length(bytes) - 200, 255 - get_byte(bytes, octet_length(bytes) - 200)) WHERE model = 'damaged' AND version = 1;
+SELECT textclf_predict('damaged', 'bread');
+SELECT textclf_export('damaged');
+UPDATE textclf_version SET bytes = '' WHERE model = 'damaged' AND version = 1;
+SELECT textclf_predict('damaged', 'bread');
 SELECT textclf_predict('copy@2', 'bread') IS NOT NULL AS whole;
 
 -- leave nothing

@@ -99,8 +99,8 @@ for my $i (1 .. $crashes)
 		session_end($session);
 	}
 	$node->poll_query_until('postgres', 'SELECT true') or BAIL_OUT('the server does not come back');
-	$partial .= ask($broken);
 	$left .= files_left();
+	$partial .= ask($broken);
 }
 note("$crashes crashes, seed $seed, $during in the middle of something");
 is($partial, '', 'no model is there in part');

@@ -60,7 +60,7 @@ sub mapped
 
 # A network of several MB, quickly trained
 create_rows($node, rows => 300, words => 30);
-my $large = '"architecture": "bilstm", "embedding_dim": 4000, "units": 16, "min_count": 1, "max_seconds": 1, "epochs": 1';
+my $large = '"architecture": "bilstm", "embedding_dim": 4000, "units": 16, "precision": "float32", "min_count": 1, "max_seconds": 1, "epochs": 1';
 my $small = '"architecture": "bilstm", "embedding_dim": 8, "units": 8, "min_count": 1, "epochs": 2';
 my $train = q{SET client_min_messages = warning; SELECT version FROM textclf_train('rows', 'doc', 'label', '%s', '{%s}')};
 my $predict = q{SELECT sum(textclf_probability('m', doc, label))::numeric(10,5) FROM rows};

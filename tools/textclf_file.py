@@ -280,7 +280,10 @@ def write(path, network):
 
 def run(main):
     """Run a converter; what it refuses is one line on standard error."""
+    name = sys.argv[0].rsplit("/", 1)[-1]
     try:
         main()
-    except (Refused, OSError, ValueError, KeyError) as error:
-        sys.exit(f"{sys.argv[0].rsplit('/', 1)[-1]}: {error}")
+    except (Refused, OSError) as error:
+        sys.exit(f"{name}: {error}")
+    except Exception as error:  # of the libraries that read files, which may hold anything
+        sys.exit(f"{name}: a file is damaged or not what it should be ({type(error).__name__}: {error})")

@@ -115,6 +115,22 @@ check_bad('from-pytorch', { name => 'hostile', message => 'not part of a state d
 	'--labels', "$work/labels.json", '--pooling', 'last');
 ok(!-e $witness, 'a hostile pickle is not obeyed');
 
+# nor does a damaged file end in anything but a sentence
+my $damaged = "$work/damaged.pt";
+for my $i (1 .. 8)
+{
+	my $bytes = PostgreSQL::Test::Utils::slurp_file("$converters/pytorch/last.pt");
+	substr($bytes, $i * length($bytes) / 9, 2) = "\xff\x00";
+	$bytes = substr($bytes, 0, $i * 400) if $i > 6;
+	open(my $out, '>:raw', $damaged) or die $!;
+	print $out $bytes;
+	close($out);
+	my ($stdout, $stderr) = PostgreSQL::Test::Utils::run_command([ $python, "$top/tools/from-pytorch", $damaged, '--vocabulary', $vocabulary,
+		'--labels', "$work/labels.json", '--pooling', 'last', '--output', "$work/damaged.safetensors" ]);
+	like($stderr, qr/\Afrom-pytorch: [^\n]*\z/, "damage $i") unless -e "$work/damaged.safetensors";
+	unlink("$work/damaged.safetensors");
+}
+
 # ---- the README's commands ----
 
 my $readme = PostgreSQL::Test::Utils::slurp_file("$top/README.md");

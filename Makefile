@@ -4,7 +4,7 @@
 #   make test          every test; installs what is missing first (PARTS="unit tap": some)
 #   make, make install the extension alone, for the server of PG_CONFIG
 #   make unit          the engine's tests under sanitizers, without PostgreSQL
-#   make fuzz          libFuzzer on the decoder, the tokenizer and prediction
+#   make fuzz          libFuzzer on the decoder, images, the tokenizer and prediction
 #   make check-memory  the regression tests in a server under valgrind
 #   make check-settings  the same tests with other plans, encodings, collations
 #   make coverage      which lines and branches the tests reach

@@ -1,6 +1,6 @@
 /*
  * fuzz.h
- *	  What the fuzz targets share: a counting allocator, a check, and explaining.
+ *	  What the fuzz targets share: a counting allocator, a check, listing and explaining.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -66,6 +66,34 @@ fuzz_explain(const ClfModel *model, const char *text, size_t length)
 	}
 	clf_explainer_free(explainer);
 	return status == CLF_OK;
+}
+
+/* Read all that is shown of a model: every byte of it must be there. */
+static inline void
+fuzz_list(const ClfModel *model)
+{
+	size_t		length;
+	uint64_t	sum = clf_model_memory(model) + (uint64_t) clf_model_parameters(model) +
+		strlen(clf_model_icu_version(model));
+	const char *info = clf_model_info(model, &length);
+
+	for (size_t i = 0; i < length; i++)
+		sum += (unsigned char) info[i];
+	for (int k = 0; k < clf_model_classes(model); k++)
+	{
+		const char *label = clf_model_label(model, k, &length);
+
+		sum += (uint64_t) clf_model_class(model, label, length);
+	}
+	for (int id = 0; id < clf_model_vocabulary(model); id++)
+	{
+		const char *token = clf_model_token(model, id, &length);
+
+		for (size_t i = 0; token != NULL && i < length; i++)
+			sum += (unsigned char) token[i];
+		sum += clf_model_token_rows(model, id);
+	}
+	*(volatile uint64_t *) &sum;
 }
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

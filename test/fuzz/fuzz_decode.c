@@ -6,34 +6,6 @@
  */
 #include "fuzz.h"
 
-/* Read all that is shown of a model: every byte of it must be there. */
-static void
-list_model(const ClfModel *model)
-{
-	size_t		length;
-	uint64_t	sum = clf_model_memory(model) + (uint64_t) clf_model_parameters(model) +
-		strlen(clf_model_icu_version(model));
-	const char *info = clf_model_info(model, &length);
-
-	for (size_t i = 0; i < length; i++)
-		sum += (unsigned char) info[i];
-	for (int k = 0; k < clf_model_classes(model); k++)
-	{
-		const char *label = clf_model_label(model, k, &length);
-
-		FUZZ_CHECK(clf_model_class(model, label, length) == k);
-	}
-	for (int id = 0; id < clf_model_vocabulary(model); id++)
-	{
-		const char *token = clf_model_token(model, id, &length);
-
-		for (size_t i = 0; token != NULL && i < length; i++)
-			sum += (unsigned char) token[i];
-		sum += clf_model_token_rows(model, id);
-	}
-	*(volatile uint64_t *) &sum;
-}
-
 /* What a model of strangers must be able to do. */
 static void
 use_model(const ClfModel *model)
@@ -48,7 +20,7 @@ use_model(const ClfModel *model)
 	size_t		size[2];
 	float	   *probability = malloc(4 * classes * sizeof(float));
 
-	list_model(model);
+	fuzz_list(model);
 	/* a wide network costs time, and nothing is learned from it */
 	if (clf_model_config(model)->maxlen <= 200 && clf_scratch_new(model, &fuzz_allocator, &scratch, &error) == CLF_OK)
 	{

@@ -48,7 +48,7 @@ CFLAGS_kernels_avx512 = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma \
 CFLAGS_kernels_vnni = $(CFLAGS_kernels_avx512) -mavx512vnni
 endif
 
-ENGINE_LIBS = $(shell pkg-config --libs icu-uc jansson) -ldl -lm
+ENGINE_LIBS = $(shell pkg-config --libs icu-i18n icu-uc jansson) -ldl -lm
 
 # ---- the extension ---------------------------------------------------------
 

@@ -17,6 +17,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
+#include "engine_glue.h"
 #include "helpers.h"
 #include "options.h"
 
@@ -127,12 +128,18 @@ detail_range(const ClfOption *option)
 		case CLF_OPTION_REAL:
 			return errdetail("It must be a number from %g to %g.",
 							 option->minimum, option->maximum);
+		case CLF_OPTION_STRING:
+			return errdetail("It must be a string of at most %.0f bytes of UTF-8.",
+							 option->maximum);
 		case CLF_OPTION_ENUM:
+		case CLF_OPTION_SET:
 			break;
 	}
 	initStringInfo(&names);
 	for (int i = 0; option->names[i] != NULL; i++)
 		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "", option->names[i]);
+	if (option->type == CLF_OPTION_SET)
+		return errdetail("It must be an array of some of %s, or one of them; true for all.", names.data);
 	return errdetail("It must be one of %s.", names.data);
 }
 
@@ -148,14 +155,63 @@ find_name(const ClfOption *option, const char *name, int length)
 }
 
 /*
- * A jsonb scalar as the number that the option's field would hold.  False if
- * it is of another type.  The range is not looked at.
+ * A set of names as its bits: an array of them, one alone, or a boolean for all
+ * or none.  Negative if it is not one.
+ */
+static double
+value_as_set(const ClfOption *option, const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbValue	element;
+	JsonbIteratorToken token;
+	int32		set = 0;
+
+	if (value->type == jbvBool)
+		return value->val.boolean ? option->maximum : 0;
+	if (value->type == jbvString)
+	{
+		int			name = find_name(option, value->val.string.val, value->val.string.len);
+
+		return name < 0 ? -1 : 1 << name;
+	}
+	if (value->type != jbvBinary || !JsonContainerIsArray(value->val.binary.data))
+		return -1;
+	iterator = JsonbIteratorInit(value->val.binary.data);
+	while ((token = JsonbIteratorNext(&iterator, &element, true)) != WJB_DONE)
+	{
+		int			name;
+
+		if (token != WJB_ELEM)
+			continue;
+		name = element.type != jbvString ? -1 :
+			find_name(option, element.val.string.val, element.val.string.len);
+		if (name < 0)
+			return -1;
+		set |= 1 << name;
+	}
+	return set;
+}
+
+/*
+ * A jsonb value as the number that the option's field would hold; of a string,
+ * which goes into *string as UTF-8, its length.  False if it is of another
+ * type.  The range is not looked at.
  */
 static bool
-value_as_number(const ClfOption *option, const JsonbValue *value, double *number)
+value_as_number(const ClfOption *option, const JsonbValue *value, double *number,
+				EngineText *string)
 {
 	switch (option->type)
 	{
+		case CLF_OPTION_SET:
+			*number = value_as_set(option, value);
+			return true;
+		case CLF_OPTION_STRING:
+			if (value->type != jbvString)
+				return false;
+			*string = EngineTextInit(value->val.string.val, value->val.string.len);
+			*number = string->length;
+			return true;
 		case CLF_OPTION_BOOL:
 			if (value->type != jbvBool)
 				return false;
@@ -206,6 +262,7 @@ set_option(const char *key, const JsonbValue *value, TrainOptions *result)
 	void	   *field = NULL;
 	const ClfOption *option = find_option(key, result, &field);
 	double		number;
+	EngineText	string = {"", 0, NULL};
 
 	if (set_name_option(key, value, result))
 		return;
@@ -216,7 +273,7 @@ set_option(const char *key, const JsonbValue *value, TrainOptions *result)
 				 hint_options()));
 	if (value->type == jbvNull)
 		return;					/* keeps its default */
-	if (!value_as_number(option, value, &number) ||
+	if (!value_as_number(option, value, &number, &string) ||
 		!(number >= option->minimum && number <= option->maximum))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -224,7 +281,12 @@ set_option(const char *key, const JsonbValue *value, TrainOptions *result)
 				 detail_range(option),
 				 hint_options()));
 
-	if (option->type == CLF_OPTION_REAL)
+	if (option->type == CLF_OPTION_STRING)
+	{
+		memcpy(field, string.bytes, string.length);
+		((char *) field)[string.length] = '\0';
+	}
+	else if (option->type == CLF_OPTION_REAL)
 		*(double *) field = number;
 	else
 		*(int32 *) field = (int32) number;
@@ -237,6 +299,7 @@ OptionsParse(Jsonb *options, const ClfConfig *base, TrainOptions *result)
 	JsonbIteratorToken token;
 	JsonbValue	value;
 	char	   *key = NULL;
+	ClfError	error;
 
 	memset(result, 0, sizeof(*result));
 	if (base != NULL)
@@ -260,6 +323,24 @@ OptionsParse(Jsonb *options, const ClfConfig *base, TrainOptions *result)
 		else if (token == WJB_VALUE)
 			set_option(key, &value, result);
 	}
+	EngineCheck(clf_config_check(&result->config, &error), &error);
+}
+
+/* Append a set as an array of names. */
+static void
+append_set(StringInfo json, const ClfOption *option, int32 set)
+{
+	const char *separator = "";
+
+	appendStringInfoChar(json, '[');
+	for (int i = 0; option->names[i] != NULL; i++)
+		if (set & 1 << i)
+		{
+			appendStringInfoString(json, separator);
+			escape_json(json, option->names[i]);
+			separator = ", ";
+		}
+	appendStringInfoChar(json, ']');
 }
 
 Jsonb *
@@ -286,7 +367,7 @@ OptionsAppendJson(StringInfo json, const ClfConfig *config)
 	for (int i = 0; i < count; i++)
 	{
 		const char *field = (const char *) config + options[i].offset;
-		int32		integer = *(const int32 *) field;
+		int32		integer = options[i].type == CLF_OPTION_STRING ? 0 : *(const int32 *) field;
 
 		appendStringInfo(json, "%s\"%s\": ", i > 0 ? ", " : "", options[i].name);
 		switch (options[i].type)
@@ -303,6 +384,12 @@ OptionsAppendJson(StringInfo json, const ClfConfig *config)
 				break;
 			case CLF_OPTION_ENUM:
 				escape_json(json, options[i].names[integer]);
+				break;
+			case CLF_OPTION_SET:
+				append_set(json, &options[i], integer);
+				break;
+			case CLF_OPTION_STRING:
+				escape_json(json, text_to_cstring(EngineTextShow(field, strlen(field))));
 				break;
 		}
 	}

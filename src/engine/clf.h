@@ -133,6 +133,16 @@ typedef enum ClfTokenizerKind
 	CLF_TOKENIZER_KERAS
 } ClfTokenizerKind;
 
+/* Bits of ClfConfig.mask, by number. */
+typedef enum ClfMaskKind
+{
+	CLF_MASK_EMAIL,
+	CLF_MASK_URL,
+	CLF_MASK_NUMBER,
+	CLF_MASK_CARD,
+	CLF_MASK_PHONE
+} ClfMaskKind;
+
 typedef enum ClfOptimizerKind
 {
 	CLF_OPTIMIZER_SGD,
@@ -188,15 +198,19 @@ typedef enum ClfPrecision
 } ClfPrecision;
 
 /*
- * Everything that decides what a training does.  Integers, enums and booleans
- * are int32_t and reals are double, so that clf_options() can describe the
- * struct field by field.  Where the table gives "auto" as default, the trainer
+ * Everything that decides what a training does.  Integers, enums, sets and
+ * booleans are int32_t, reals are double and strings are arrays of char, so
+ * that clf_options() can describe the struct field by field.  Where the table gives "auto" as default, the trainer
  * replaces it by a value that suits the rows, and the model stores that value.
  */
+#define CLF_MAX_PATTERN 1000	/* bytes */
+
 typedef struct ClfConfig
 {
 	int32_t		architecture;	/* ClfArchitecture */
 	int32_t		tokenizer;		/* ClfTokenizerKind */
+	int32_t		mask;			/* set of ClfMaskKind: each a placeholder token */
+	char		mask_pattern[CLF_MAX_PATTERN + 1];	/* likewise; regular expression, "" = none */
 	int32_t		num_words;		/* size of the vocabulary, ids 0 and 1 included */
 	int32_t		min_count;		/* a token enters if it occurs this often ... */
 	int32_t		min_rows;		/* ... and in so many rows; an n-gram likewise */
@@ -236,7 +250,9 @@ typedef enum ClfOptionType
 	CLF_OPTION_BOOL,
 	CLF_OPTION_INT,
 	CLF_OPTION_REAL,
-	CLF_OPTION_ENUM
+	CLF_OPTION_ENUM,
+	CLF_OPTION_SET,				/* of names: bit i is name i */
+	CLF_OPTION_STRING			/* UTF-8, NUL-terminated */
 } ClfOptionType;
 
 /* One row of the table of options: a field of ClfConfig and what it may hold. */
@@ -246,9 +262,9 @@ typedef struct ClfOption
 	ClfOptionType type;
 	size_t		offset;			/* of the field in its struct */
 	double		minimum;		/* INT, REAL: smallest value one may ask for */
-	double		maximum;
-	double		initial;		/* default; below minimum means "auto" */
-	const char *const *names;	/* ENUM: names by value, NULL-terminated */
+	double		maximum;		/* STRING: bytes */
+	double		initial;		/* default; below minimum means "auto"; of a STRING "" */
+	const char *const *names;	/* ENUM, SET: names by value, NULL-terminated */
 	const char *description;	/* for the reference: what it does, its unit */
 } ClfOption;
 
@@ -260,6 +276,9 @@ extern void clf_config_init(ClfConfig *config);
 
 /* True if every field is set ("auto" allowed or not) and within its range. */
 extern bool clf_config_valid(const ClfConfig *config, bool allow_auto);
+
+/* CLF_ERR_DATA if a string is within its range, but not what it is to be: see detail. */
+extern ClfStatus clf_config_check(const ClfConfig *config, ClfError *error);
 
 /* Set the options that decide the form of the network to those of a model. */
 extern void clf_config_like(ClfConfig *config, const ClfConfig *model);

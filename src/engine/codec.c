@@ -178,6 +178,18 @@ new_object(void)
 	return json_pack("{}");
 }
 
+/* The names in a set. */
+static json_t *
+encode_set(const ClfOption *option, int32_t set)
+{
+	json_t	   *names = json_array();
+
+	for (int i = 0; option->names[i] != NULL; i++)
+		if (set & 1 << i)
+			json_array_append_new(names, json_string(option->names[i]));
+	return names;
+}
+
 static json_t *
 encode_option(const ClfConfig *config, const ClfOption *option)
 {
@@ -190,9 +202,13 @@ encode_option(const ClfConfig *config, const ClfOption *option)
 		memcpy(&real, field, sizeof real);
 		return json_real(real);
 	}
+	if (option->type == CLF_OPTION_STRING)
+		return json_string(field);
 	memcpy(&integer, field, sizeof integer);
 	if (option->type == CLF_OPTION_ENUM)
 		return json_string(option->names[integer]);
+	if (option->type == CLF_OPTION_SET)
+		return encode_set(option, integer);
 	return option->type == CLF_OPTION_BOOL ? json_boolean(integer) : json_integer(integer);
 }
 
@@ -472,6 +488,37 @@ decode_header(Reader *reader)
 	return CLF_OK;
 }
 
+/* The number of a name of an option; -1 if it is not one. */
+static int32_t
+decode_name(const ClfOption *option, const json_t *value)
+{
+	if (json_typeof(value) != JSON_STRING)
+		return -1;
+	for (int32_t i = 0; option->names[i] != NULL; i++)
+		if (strcmp(option->names[i], json_string_value(value)) == 0)
+			return i;
+	return -1;
+}
+
+/* A set of names; -1 if it is not one. */
+static int32_t
+decode_set(const ClfOption *option, const json_t *value)
+{
+	int32_t		set = 0;
+
+	if (json_typeof(value) != JSON_ARRAY)
+		return -1;
+	for (size_t i = 0; i < json_array_size(value); i++)
+	{
+		int32_t		name = decode_name(option, json_array_get(value, i));
+
+		if (name < 0)
+			return -1;
+		set |= 1 << name;
+	}
+	return set;
+}
+
 /* Set one field of the config; false if the value does not suit the option. */
 static bool
 decode_option(ClfConfig *config, const ClfOption *option, const json_t *value)
@@ -500,13 +547,19 @@ decode_option(ClfConfig *config, const ClfOption *option, const json_t *value)
 				return false;
 			integer = type == JSON_TRUE;
 			break;
-		default:				/* CLF_OPTION_ENUM */
-			if (type != JSON_STRING)
+		case CLF_OPTION_STRING:
+			if (type != JSON_STRING || json_string_length(value) > (size_t) option->maximum)
 				return false;
-			while (option->names[integer] != NULL &&
-				   strcmp(option->names[integer], json_string_value(value)) != 0)
-				integer++;
-			if (option->names[integer] == NULL)
+			memcpy(field, json_string_value(value), json_string_length(value) + 1);
+			return true;
+		case CLF_OPTION_SET:
+			integer = decode_set(option, value);
+			if (integer < 0)
+				return false;
+			break;
+		case CLF_OPTION_ENUM:
+			integer = decode_name(option, value);
+			if (integer < 0)
 				return false;
 			break;
 	}
@@ -524,6 +577,7 @@ decode_config(Reader *reader, const char *text)
 	size_t		found = 0;
 	const char *unsuitable = NULL;
 	bool		whole;
+	ClfStatus	status;
 
 	clf_config_init(config);
 	for (int i = 0; i < count; i++)
@@ -544,7 +598,10 @@ decode_config(Reader *reader, const char *text)
 		return corrupt(reader, "Option \"%s\" has an impossible value.", unsuitable);
 	if (!clf_config_valid(config, false))
 		return corrupt(reader, "An option is missing or out of its range.");
-	return CLF_OK;
+	status = clf_config_check(config, reader->error);
+	if (status == CLF_ERR_DATA)
+		return corrupt(reader, "Option \"mask_pattern\" is not a regular expression.");
+	return status;
 }
 
 static ClfStatus

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dataset.h"
+#include "mask.h"
 #include "error.h"
 #include "tensor.h"
 
@@ -17,6 +18,7 @@
 
 static const char *const architecture_names[] = {"hybrid", "bilstm", "linear", "lstm", NULL};
 static const char *const tokenizer_names[] = {"unicode", "keras", NULL};
+static const char *const mask_names[] = {"email", "url", "number", "card", "phone", NULL};
 static const char *const pooling_names[] = {"last", "max", "mean", "max_mean", NULL};
 static const char *const loss_names[] = {"cross_entropy", "mse", NULL};
 static const char *const optimizer_names[] = {"sgd", "momentum", "rmsprop", "adam", NULL};
@@ -39,11 +41,22 @@ static const char *const validation_mode_names[] = {"stratified", "last", NULL};
 	{#field, CLF_OPTION_BOOL, offsetof(ClfConfig, field), \
 	 0, 1, initial, NULL, description}
 
+#define SET(field, names, description) \
+	{#field, CLF_OPTION_SET, offsetof(ClfConfig, field), \
+	 0, (1 << (sizeof(names) / sizeof(names[0]) - 1)) - 1, 0, names, description}
+#define STRING(field, description) \
+	{#field, CLF_OPTION_STRING, offsetof(ClfConfig, field), \
+	 0, sizeof(((ClfConfig *) NULL)->field) - 1, 0, NULL, description}
+
 static const ClfOption options[] = {
 	ENUM(architecture, architecture_names, CLF_ARCH_HYBRID,
 		 "hybrid (both of the next), bilstm (embedding, bidirectional LSTM, maximum over time), linear (logistic regression on n-grams) or lstm (Keras's stacked LSTM)"),
 	ENUM(tokenizer, tokenizer_names, CLF_TOKENIZER_UNICODE,
 		 "how text becomes tokens: unicode (every script) or keras (Keras's Tokenizer)"),
+	SET(mask, mask_names,
+		"what of a text is replaced by a placeholder before anything is counted: email, url, number, card, phone"),
+	STRING(mask_pattern,
+		   "regular expression (ICU's) whose matches are replaced by a placeholder, too"),
 	INT(num_words, 3, 5000000, AUTO_INT,
 		"size of the vocabulary, padding and unknown token included"),
 	INT(min_count, 1, 1000000, 1,
@@ -119,7 +132,7 @@ clf_options(int *count)
 	return options;
 }
 
-/* A field's value as a number, whatever its type. */
+/* A field's value as a number, whatever its type: of a string, its length. */
 static double
 get_field(const ClfConfig *config, const ClfOption *option)
 {
@@ -127,6 +140,8 @@ get_field(const ClfConfig *config, const ClfOption *option)
 	int32_t		integer;
 	double		real;
 
+	if (option->type == CLF_OPTION_STRING)
+		return (double) strnlen(field, (size_t) option->maximum + 1);
 	if (option->type == CLF_OPTION_REAL)
 	{
 		memcpy(&real, field, sizeof real);
@@ -147,7 +162,7 @@ clf_config_init(ClfConfig *config)
 
 		if (options[i].type == CLF_OPTION_REAL)
 			memcpy(field, &options[i].initial, sizeof(double));
-		else
+		else if (options[i].type != CLF_OPTION_STRING)
 			memcpy(field, &integer, sizeof integer);
 	}
 }
@@ -194,6 +209,9 @@ clf_config_like(ClfConfig *config, const ClfConfig *model)
 
 		memcpy((char *) config + offset, (const char *) model + offset, sizeof(int32_t));
 	}
+	/* whoever did not want it in the first model does not in the next */
+	config->mask = model->mask;
+	memcpy(config->mask_pattern, model->mask_pattern, sizeof config->mask_pattern);
 }
 
 /* The value of an integer, boolean or enum option as one writes it. */
@@ -232,6 +250,12 @@ clf_config_check_like(const ClfConfig *config, const ClfConfig *model, ClfError 
 						option->name, value_text, other_text);
 	}
 	return CLF_OK;
+}
+
+ClfStatus
+clf_config_check(const ClfConfig *config, ClfError *error)
+{
+	return config->mask_pattern[0] != '\0' ? clf_check_pattern(config->mask_pattern, error) : CLF_OK;
 }
 
 /* ---- values that suit the rows ---- */

@@ -16,59 +16,83 @@ clf_encode_limit(const ClfConfig *config)
 	return clf_has_wide(config) && maxlen < CLF_WIDE_TOKENS ? CLF_WIDE_TOKENS : maxlen;
 }
 
+/* A walk over a text's tokens, with what is masked. */
+typedef struct Encoding
+{
+	ClfTokenWalk walk;
+	ClfMask		mask;
+} Encoding;
+
+/* Begin; end_text must follow, whatever happens. */
+static ClfStatus
+start_text(Encoding *encoding, const ClfConfig *config, const char *text,
+		   size_t length, ClfError *error)
+{
+	ClfStatus	status;
+
+	clf_walk_start(&encoding->walk, config->tokenizer, text, length);
+	if (!clf_masks(config))
+		return CLF_OK;
+	status = clf_mask_start(&encoding->mask, config, text, length, error);
+	return status == CLF_OK ? clf_walk_mask(&encoding->walk, &encoding->mask, error) : status;
+}
+
+static void
+end_text(Encoding *encoding, const ClfConfig *config)
+{
+	if (clf_masks(config))
+		clf_mask_end(&encoding->mask);
+}
+
 /* How many tokens at the beginning of a text are not looked at. */
 static ClfStatus
 count_skipped(const ClfConfig *config, const char *text, size_t length,
 			  size_t *skipped, ClfError *error)
 {
-	ClfTokenWalk walk;
+	Encoding	encoding;
 	ClfTokenSpan span;
 	size_t		count = 0;
 	bool		more = true;
+	ClfStatus	status;
 
 	*skipped = 0;
 	if (config->architecture != CLF_ARCH_LSTM)
 		return CLF_OK;
-	clf_walk_start(&walk, config->tokenizer, text, length);
-	while (more)
+	status = start_text(&encoding, config, text, length, error);
+	while (status == CLF_OK && more)
 	{
-		ClfStatus	status = clf_walk_next(&walk, &span, &more, error);
-
-		if (status != CLF_OK)
-			return status;
-		count += more;
+		status = clf_walk_next(&encoding.walk, &span, &more, error);
+		count += status == CLF_OK && more;
 	}
+	end_text(&encoding, config);
 	if (count > (size_t) config->maxlen)
 		*skipped = count - (size_t) config->maxlen;
-	return CLF_OK;
+	return status;
 }
 
 ClfStatus
 clf_encode(const ClfConfig *config, const char *text, size_t length,
 		   ClfTokenSink sink, void *context, ClfError *error)
 {
-	ClfTokenWalk walk;
+	Encoding	encoding;
 	ClfTokenSpan span;
 	size_t		skipped;
+	bool		more = true;
 	ClfStatus	status = count_skipped(config, text, length, &skipped, error);
 
 	if (status != CLF_OK)
 		return status;
-	clf_walk_start(&walk, config->tokenizer, text, length);
-	for (size_t i = 0; i < skipped + clf_encode_limit(config); i++)
+	status = start_text(&encoding, config, text, length, error);
+	for (size_t i = 0; status == CLF_OK && i < skipped + clf_encode_limit(config); i++)
 	{
-		bool		more;
-
-		status = clf_walk_next(&walk, &span, &more, error);
+		status = clf_walk_next(&encoding.walk, &span, &more, error);
 		if (status != CLF_OK || !more)
-			return status;
-		if (i < skipped)
-			continue;
-		status = sink(context, &span, error);
-		if (status != CLF_OK)
-			return status;
+			break;
+		if (i >= skipped)
+			status = sink(context, &span, error);
 	}
-	return CLF_OK;
+	end_text(&encoding, config);
+	return status;
 }
 
 size_t

@@ -1,7 +1,6 @@
 /*
  * recognise.c
- *	  Where URLs, e-mail addresses, numbers, payment cards and phone numbers
- *	  stand in a text.
+ *	  Where URLs and e-mail addresses stand in a text, and of what parts they are.
  *
  * It must not know tokens or models.
  */
@@ -138,94 +137,4 @@ clf_find_email(const char *text, size_t length, size_t start, ClfAddress *email)
 		if (!is_letter(text[dot - 1]))
 			return false;
 	return dot > email->host + 1 && email->end - dot >= 2;
-}
-
-/* ---- numbers ---- */
-
-size_t
-clf_find_number(const char *text, size_t length, size_t start)
-{
-	size_t		limit = length - start > CLF_MAX_NUMBER ? start + CLF_MAX_NUMBER : length;
-	size_t		end = start;
-
-	while (end < limit && (is_digit(text[end]) ||
-						   (end > start && end + 1 < limit && is_one_of(text[end], ".,:") &&
-							is_digit(text[end - 1]) && is_digit(text[end + 1]))))
-		end++;
-	return end;
-}
-
-/* Does a number that ends here go on, as digits or in a word? */
-static bool
-goes_on(const char *text, size_t length, size_t end)
-{
-	return end < length && is_word_byte(text[end]);
-}
-
-size_t
-clf_find_card(const char *text, size_t length, size_t start)
-{
-	size_t		end = start;
-	char		digits[CLF_MAX_NUMBER];
-	int			count = 0;
-	int			sum = 0;
-
-	if (start > 0 && is_word_byte(text[start - 1]))
-		return start;
-	while (end < length && count < 20)
-	{
-		if (is_digit(text[end]))
-			digits[count++] = text[end];
-		else if (count == 0 || !is_one_of(text[end], " -") || end + 1 == length ||
-				 !is_digit(text[end + 1]))
-			break;
-		end++;
-	}
-	if (count < 13 || count > 19 || goes_on(text, length, end))
-		return start;
-	for (int i = 0; i < count; i++)
-	{
-		int			digit = digits[count - 1 - i] - '0';
-
-		if (i % 2 == 1)
-			digit = digit > 4 ? 2 * digit - 9 : 2 * digit;
-		sum += digit;
-	}
-	return sum % 10 == 0 ? end : start;
-}
-
-size_t
-clf_find_phone(const char *text, size_t length, size_t start)
-{
-	size_t		limit = length - start > CLF_MAX_NUMBER ? start + CLF_MAX_NUMBER : length;
-	size_t		end = start;
-	size_t		i = start;
-	int			digits = 0;
-	int			groups = 0;		/* of digits */
-	bool		open = false;	/* a parenthesis */
-
-	if (start > 0 && (is_word_byte(text[start - 1]) || text[start - 1] == '+'))
-		return start;
-	if (i < limit && text[i] == '+')
-		i++;
-	for (; i < limit; i++)
-	{
-		if (is_digit(text[i]))
-		{
-			groups += digits == 0 || !is_digit(text[i - 1]);
-			digits++;
-			end = i + 1;
-		}
-		else if (text[i] == '(' && !open)
-			open = true;
-		else if (text[i] == ')' && open)
-			open = false;
-		else if (digits == 0 || !is_one_of(text[i], " -.") ||
-				 !(is_alnum(text[i - 1]) || text[i - 1] == ')'))
-			break;
-	}
-	if (digits < 7 || digits > 15 || goes_on(text, length, end) ||
-		(groups == 1 && text[start] != '+' && text[start] != '0'))
-		return start;
-	return end;
 }

@@ -1,7 +1,6 @@
 /*
  * recognise.h
- *	  Where URLs, e-mail addresses, numbers, payment cards and phone numbers
- *	  stand in a text.
+ *	  Where URLs and e-mail addresses stand in a text, and of what parts they are.
  *
  * Every function looks at one place, reads a bounded number of bytes after it,
  * takes nothing but ASCII for what it looks for, and allocates nothing.
@@ -13,7 +12,6 @@
 #include <stddef.h>
 
 #define CLF_MAX_URL 2048		/* bytes of a URL that are looked at */
-#define CLF_MAX_NUMBER 64		/* bytes of a number, card or phone number */
 
 /* Bytes [start, end) of a text, in parts. */
 typedef struct ClfAddress
@@ -32,20 +30,5 @@ extern bool clf_find_url(const char *text, size_t length, size_t start, ClfAddre
 
 /* An e-mail address at start, of which the byte before start is no part? */
 extern bool clf_find_email(const char *text, size_t length, size_t start, ClfAddress *email);
-
-/* The number at start, with its separators: "1,000.50"; returns its end, or start. */
-extern size_t clf_find_number(const char *text, size_t length, size_t start);
-
-/*
- * A payment card's number at start: 13 to 19 digits in groups, with Luhn's
- * check digit.  Returns its end, or start.
- */
-extern size_t clf_find_card(const char *text, size_t length, size_t start);
-
-/*
- * A phone number at start: 7 to 15 digits that begin with + or 0, or are
- * grouped by spaces, hyphens, dots or parentheses.  Returns its end, or start.
- */
-extern size_t clf_find_phone(const char *text, size_t length, size_t start);
 
 #endif							/* CLF_RECOGNISE_H */

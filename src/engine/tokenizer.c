@@ -9,7 +9,8 @@
  * of the same one counts as one token; URLs and e-mail addresses are taken
  * apart.  Tokens are normalised by NFKC and case folding, and by what keeps
  * spellings of one word apart without need (see drop_variants).  'keras' is
- * keras.preprocessing.text.Tokenizer with its default filters.
+ * keras.preprocessing.text.Tokenizer with its default filters.  With both,
+ * what is masked (mask.c) is a token of its own, and nothing reaches across it.
  *
  * ICU gives the properties of characters and the normal forms.  Only its
  * functions without locale are called.  It must not know the vocabulary.
@@ -68,6 +69,8 @@ clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind, const char *text,
 	walk->length = length;
 	walk->position = 0;
 	walk->host_end = walk->words_end = walk->end = 0;
+	walk->mask = NULL;
+	walk->text_length = length;
 }
 
 /*
@@ -621,8 +624,42 @@ next_keras_piece(ClfTokenWalk *walk, size_t *start, size_t *end, bool *valid)
 	return count > 0;
 }
 
+/* Find the next masked place; the walk goes as far as there. */
+static ClfStatus
+approach_mask(ClfTokenWalk *walk, ClfError *error)
+{
+	ClfStatus	status = clf_mask_next(walk->mask, &walk->masked, error);
+
+	if (status == CLF_OK)
+		walk->length = walk->masked.start;
+	return status;
+}
+
 ClfStatus
-clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
+clf_walk_mask(ClfTokenWalk *walk, ClfMask *mask, ClfError *error)
+{
+	walk->mask = mask;
+	return approach_mask(walk, error);
+}
+
+/* The walk is before a masked place: give its placeholder, and go past it. */
+static ClfStatus
+take_mask(ClfTokenWalk *walk, ClfTokenSpan *span, ClfError *error)
+{
+	walk->length = walk->masked.end;
+	while (walk->position < walk->length)
+		if (next_char(walk, &walk->position) < 0)
+			return fail_encoding(walk, walk->position, error);
+	span->start = walk->masked.start;
+	span->end = walk->masked.end;
+	span->text = walk->masked.name;
+	span->length = strlen(walk->masked.name);
+	return approach_mask(walk, error);
+}
+
+/* The next token of what is not masked. */
+static ClfStatus
+next_token(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
 {
 	size_t		start = 0;
 	size_t		end = 0;
@@ -650,4 +687,15 @@ clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *erro
 	}
 	*more = false;
 	return CLF_OK;
+}
+
+ClfStatus
+clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
+{
+	ClfStatus	status = next_token(walk, span, more, error);
+
+	if (status != CLF_OK || *more || walk->length == walk->text_length)
+		return status;
+	*more = true;
+	return take_mask(walk, span, error);
 }

@@ -9,6 +9,7 @@
 #define CLF_TOKENIZER_H
 
 #include "clf.h"
+#include "mask.h"
 #include "mem.h"
 
 #define CLF_TOKENIZER_VERSION 2 /* raise when the same text gives other tokens */
@@ -32,11 +33,14 @@ typedef struct ClfTokenWalk
 {
 	ClfTokenizerKind kind;
 	const char *text;
-	size_t		length;
+	size_t		length;			/* up to the next masked place */
 	size_t		position;		/* bytes of text consumed */
 	size_t		host_end;		/* of the address that the walk is in */
 	size_t		words_end;		/* of it, where what follows does not count */
 	size_t		end;			/* of the whole of it */
+	ClfMask    *mask;			/* NULL: nothing is masked */
+	ClfMaskSpan masked;			/* the next place, up to which the walk goes */
+	size_t		text_length;
 	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;
 
@@ -49,6 +53,12 @@ extern ClfStatus clf_check_utf8(const char *text, size_t length,
 
 extern void clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind,
 						   const char *text, size_t length);
+
+/*
+ * Put placeholders into the walk, which has just begun, for the places of mask,
+ * which has begun the same text.
+ */
+extern ClfStatus clf_walk_mask(ClfTokenWalk *walk, ClfMask *mask, ClfError *error);
 
 /* The next token; *more is false, and *span untouched, when there is none. */
 extern ClfStatus clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span,

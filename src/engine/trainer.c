@@ -26,9 +26,13 @@ clf_trainer_new(const ClfConfig *config, const ClfHost *host,
 {
 	ClfMem		mem;
 	ClfTrainer *result;
+	ClfStatus	status;
 
 	if (!clf_config_valid(config, true))
 		return clf_fail(error, CLF_ERR_LIMIT, "an option is out of its range");
+	status = clf_config_check(config, error);
+	if (status != CLF_OK)
+		return status;
 	clf_mem_init(&mem, &host->allocator);
 	result = clf_mem_alloc_zero(&mem, 1, sizeof *result);
 	if (result == NULL)

@@ -50,7 +50,7 @@ fuzz_explain(const ClfModel *model, const char *text, size_t length)
 
 	if (status != CLF_OK)
 	{
-		FUZZ_CHECK(status == CLF_ERR_ENCODING || status == CLF_ERR_CORRUPT);
+		FUZZ_CHECK(status == CLF_ERR_ENCODING || status == CLF_ERR_CORRUPT || status == CLF_ERR_LIMIT);
 		return 0;
 	}
 	while (!done && status == CLF_OK)

@@ -1,6 +1,6 @@
 /*
  * fuzz_tokenizer.c
- *	  libFuzzer on both tokenizers: spans in order, in bounds, between
+ *	  libFuzzer on both tokenizers, with masks and without: spans in order, in bounds, between
  *	  characters; an error exactly where the text is not UTF-8.
  */
 #include "fuzz.h"
@@ -8,15 +8,21 @@
 #include "tokenizer.h"
 
 static void
-walk_text(ClfTokenizerKind kind, const char *text, size_t length)
+walk_text(ClfTokenizerKind kind, int32_t kinds, const char *text, size_t length)
 {
+	static ClfConfig config;
+	ClfMask		mask;
 	ClfTokenWalk walk;
 	ClfTokenSpan span;
 	ClfError	error;
 	bool		more = true;
 	size_t		end = 0;
 
+	config.mask = kinds;
 	clf_walk_start(&walk, kind, text, length);
+	FUZZ_CHECK(clf_mask_start(&mask, &config, text, length, &error) == CLF_OK);
+	if (kinds != 0)
+		FUZZ_CHECK(clf_walk_mask(&walk, &mask, &error) == CLF_OK);
 	for (;;)
 	{
 		ClfStatus	status = clf_walk_next(&walk, &span, &more, &error);
@@ -39,7 +45,10 @@ walk_text(ClfTokenizerKind kind, const char *text, size_t length)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	walk_text(CLF_TOKENIZER_UNICODE, (const char *) data, size);
-	walk_text(CLF_TOKENIZER_KERAS, (const char *) data, size);
+	for (int kind = CLF_TOKENIZER_UNICODE; kind <= CLF_TOKENIZER_KERAS; kind++)
+	{
+		walk_text((ClfTokenizerKind) kind, 0, (const char *) data, size);
+		walk_text((ClfTokenizerKind) kind, 31, (const char *) data, size);
+	}
 	return 0;
 }

@@ -9,7 +9,7 @@ import random
 import struct
 
 OPTIONS = {
-    "architecture": "bilstm", "tokenizer": "unicode", "num_words": 100, "min_count": 1, "min_rows": 1, "maxlen": 5,
+    "architecture": "bilstm", "tokenizer": "unicode", "mask": [], "mask_pattern": "", "num_words": 100, "min_count": 1, "min_rows": 1, "maxlen": 5,
     "embedding_dim": 2, "units": 1, "layers": 1, "bidirectional": False, "pooling": "last", "dropout": 0.0, "word_dropout": 0.0,
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
@@ -103,6 +103,7 @@ TEXTS = [
     "\ud55c\uad6d \u304b\u3099 \uff76\uff9e", "e\u0301 \uff21\ufb01 \u00df \u0130 \u03a3\u03c2",
     "\U0001f468\u200d\U0001f469\u200d\U0001f467 \U0001f44d\U0001f3fd \u2764\ufe0f \U0001f1e9\U0001f1ea",
     "\ufdfa\ufdfa'\ufdfa", "a" * 70, "\U00010400" * 64 + "'\U00010400", "\U00020000" + "\U0001d165" * 66,
+    "joe@example.com www.x.com/a?b=1 4111 1111 1111 1111 +49 (0)170 123-4567 1,000.50", "\u7528@\u4f8b.\u516c\u53f8 555.123.4567 a.b/c",
     "\u05e9\u05dc\u05d5\u05dd \u0633\u0644\u0627\u0645 \u0939\u093f\u0928\u094d\u0926\u0940", "a\u00adb \u200b \ufeff",
 ]
 BYTES = [b"ab \xff", b"ab\xc3", b"\xed\xa0\x80", b"\xf0\x9f\x98", b"a\0b"]
@@ -128,5 +129,6 @@ write("fuzz_decode", [
     model([], ["a", "b"], architecture="linear"),
     model(["apple", "x"], ["a", "b"], storage="float16"),
     model(["apple", "x"], ["a", "b"], architecture="hybrid", storage="int8", precision="int8"),
+    model(["<card>", "x"], ["a", "b"], architecture="linear", mask=["email", "card"], mask_pattern="(?i)id-(\\d+|[a-f]*)+"),
     b"", b"\0" * 8, struct.pack("<Q", 2) + b"{}",
 ])

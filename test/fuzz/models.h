@@ -70,6 +70,9 @@ make_model(int index)
 	config->architecture = architectures[index];
 	config->tokenizer = index / 3;
 	config->char_ngrams = index == 2 || index == 3;
+	config->mask = index % 2 ? 31 : 1 << index;
+	if (index == 2 || index == 4)
+		strcpy(config->mask_pattern, "(?s)x+(a|b.)*?c|\\bq\\w");
 	config->maxlen = 5 + 10 * index;
 	config->embedding_dim = 3 + index;
 	config->units = 3 + 6 * index;

@@ -273,9 +273,11 @@ options_describe_the_config(void)
 	CHECK(!clf_config_valid(&config, false), "auto is valid where it is not allowed");
 	for (int i = 0; i < count; i++)
 	{
-		size_t		size = options[i].type == CLF_OPTION_REAL ? sizeof(double) : sizeof(int32_t);
+		bool		string = options[i].type == CLF_OPTION_STRING;
+		size_t		size = options[i].type == CLF_OPTION_REAL ? sizeof(double) : string ? 1 : sizeof(int32_t);
 
-		CHECK(options[i].offset + size <= sizeof config && options[i].offset % size == 0,
+		CHECK(options[i].offset + size + (string ? (size_t) options[i].maximum : 0) <= sizeof config &&
+			  options[i].offset % size == 0,
 			  "%s does not lie in the config", options[i].name);
 		CHECK(options[i].description[0] != '\0' && options[i].minimum <= options[i].maximum,
 			  "%s is not described", options[i].name);
@@ -283,6 +285,9 @@ options_describe_the_config(void)
 			CHECK(options[i].names[(int) options[i].maximum] != NULL &&
 				  options[i].names[(int) options[i].maximum + 1] == NULL,
 				  "%s has other names than values", options[i].name);
+		for (int bit = 0; options[i].type == CLF_OPTION_SET && (bit == 0 || options[i].names[bit - 1] != NULL); bit++)
+			CHECK((options[i].names[bit] != NULL) == ((int32_t) options[i].maximum >> bit & 1),
+				  "%s has other names than bits", options[i].name);
 		for (int j = 0; j < i; j++)
 			CHECK(strcmp(options[i].name, options[j].name) != 0 && options[i].offset != options[j].offset,
 				  "%s is there twice", options[i].name);
@@ -311,6 +316,8 @@ options_refuse_what_is_out_of_range(void)
 			field = (char *) &config + options[i].offset;
 			if (options[i].type == CLF_OPTION_REAL)
 				memcpy(field, &real, sizeof real);
+			else if (options[i].type == CLF_OPTION_STRING)
+				memset(field, 'a', (size_t) options[i].maximum + 1);	/* without an end */
 			else
 				memcpy(field, &integer, sizeof integer);
 			CHECK(!clf_config_valid(&config, true), "%s may be %g", options[i].name, real);

@@ -26,6 +26,8 @@ encoded_model(void)
 	config.architecture = architecture;
 	config.storage = storage;
 	config.precision = storage == CLF_STORAGE_INT8 ? CLF_PRECISION_INT8 : CLF_PRECISION_FLOAT32;
+	config.mask = 1 << CLF_MASK_EMAIL | 1 << CLF_MASK_PHONE;
+	strcpy(config.mask_pattern, "\"\\d+\xC3\xA9");
 	config.embedding_dim = 2;
 	config.units = 2;
 	config.bidirectional = 1;
@@ -236,6 +238,8 @@ typedef struct Lie
 	const char *to;
 } Lie;
 
+#define HUNDRED "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
 static const Lie lies[] = {
 	/* the frame: what is not a JSON object of the kind that is asked for */
 	{"no header", NULL, ""},
@@ -287,6 +291,12 @@ static const Lie lies[] = {
 	{"config is an array", "\"textclf.config\":\"{", "\"textclf.config\":\"[]\",\"x\":\"{"},
 	{"maxlen that wraps downwards", "\\\"maxlen\\\":5", "\\\"maxlen\\\":-4294967291"},
 	{"a real too large for a double", "\\\"momentum\\\":", "\\\"momentum\\\":1e999,\\\"x\\\":"},
+	{"a mask that is not there", "\\\"mask\\\":[", "\\\"mask\\\":[\\\"names\\\","},
+	{"a mask that is a number", "\\\"mask\\\":[", "\\\"mask\\\":[1,"},
+	{"a mask that is no list", "\\\"mask\\\":[", "\\\"mask\\\":\\\"email\\\",\\\"x\\\":["},
+	{"a pattern that is a number", "\\\"mask_pattern\\\":", "\\\"mask_pattern\\\":1,\\\"x\\\":"},
+	{"a pattern that is none", "\\\"mask_pattern\\\":\\\"", "\\\"mask_pattern\\\":\\\"("},
+	{"a pattern that is too long", "\\\"mask_pattern\\\":\\\"", "\\\"mask_pattern\\\":\\\"" HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED HUNDRED},
 	{"a rate that is not a number", "\\\"momentum\\\":", "\\\"momentum\\\":null,\\\"x\\\":"},
 
 	/* tensors: type, shape and place must be those of the network */

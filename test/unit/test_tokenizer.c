@@ -5,7 +5,6 @@
  */
 #include "unit.h"
 
-#include "recognise.h"
 #include "tokenizer.h"
 
 /*
@@ -360,57 +359,6 @@ hostile_addresses(void)
 	free(text);
 }
 
-/* ---- numbers and addresses alone ---- */
-
-static void
-check_found(const char *what, const char *text, size_t end, size_t expected)
-{
-	CHECK(end == expected, "%s of \"%s\" ends at %zu, not %zu", what, text, end, expected);
-}
-
-static void
-recognised_numbers(void)
-{
-	static const struct
-	{
-		const char *text;
-		size_t		number;
-		size_t		card;
-		size_t		phone;
-	}			cases[] = {
-		{"4111 1111 1111 1111.", 4, 19, 0},
-		{"4111-1111-1111-1112", 4, 0, 0},	/* wrong check digit */
-		{"4111111111111111", 16, 16, 0},
-		{"378282246310005", 15, 15, 0},
-		{"41111111111111110", 17, 0, 0},
-		{"4111111111111111a", 16, 0, 0},
-		{"1,000.50 left", 8, 0, 0},
-		{"12.", 2, 0, 0},
-		{"08452810075 now", 11, 0, 11},
-		{"08452810075over", 11, 0, 0},
-		{"+44 (0)20 7946-0958", 0, 0, 19},
-		{"(020) 7946 0958.", 0, 0, 15},
-		{"555-0123-45", 3, 0, 11},
-		{"87121", 5, 0, 0},
-		{"1234567", 7, 0, 0},	/* nothing says that it is a phone's */
-		{"1234567890123456789", 19, 0, 0},
-		{"0", 1, 0, 0},
-		{"", 0, 0, 0},
-	};
-
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
-	{
-		const char *text = cases[i].text;
-		size_t		length = strlen(text);
-
-		check_found("number", text, clf_find_number(text, length, 0), cases[i].number);
-		check_found("card", text, clf_find_card(text, length, 0), cases[i].card);
-		check_found("phone", text, clf_find_phone(text, length, 0), cases[i].phone);
-	}
-	check_found("card within a word", "x4111111111111111", clf_find_card("x4111111111111111", 17, 1), 1);
-	check_found("phone within a number", "+445550123", clf_find_phone("+445550123", 10, 1), 1);
-}
-
 /* ---- bytes that are no text ---- */
 
 static void
@@ -513,7 +461,6 @@ main(void)
 	RUN(long_words_are_cut);
 	RUN(longest_pieces);
 	RUN(hostile_addresses);
-	RUN(recognised_numbers);
 	RUN(invalid_utf8);
 	RUN(random_bytes);
 	return UNIT_RESULT();

@@ -1,0 +1,248 @@
+/*
+ * mask.c
+ *	  The places of a text that are masked.
+ *
+ * Two walks over the text that do not know of each other, one for kinds and one
+ * for the pattern, whose places are merged: what either finds is masked whole.
+ * Regular expressions are ICU's.  A pattern may come from anyone, so its steps
+ * and its stack are bounded; ICU's memory is its own and is given back when a
+ * text ends.  It must not know tokens.
+ */
+#include "mask.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unicode/uregex.h>
+#include <unicode/utext.h>
+
+#include "error.h"
+#include "sensitive.h"
+
+#define PATTERN_NAME "<masked>"
+#define PATTERN_STEPS 1000		/* of 10,000 states each that a pattern may save for a text */
+#define PATTERN_STACK 16000000	/* bytes of saved states */
+#define PATTERN_SECONDS 2		/* of the CPU, for what saves no states */
+#define PATTERN_TRIES 256		/* places, between looks at the clock */
+
+/* In the order of the bits of option mask. */
+static const struct
+{
+	size_t		(*find) (const char *text, size_t length, size_t start);
+	const char *name;
+}			kinds[] = {
+	{clf_sensitive_email, "<email>"},
+	{clf_sensitive_url, "<url>"},
+	{clf_sensitive_number, "<number>"},
+	{clf_sensitive_card, "<card>"},
+	{clf_sensitive_phone, "<phone>"},
+};
+
+/* The kinds by who may have a place first: the more a kind says, the earlier. */
+static const int precedence[] = {CLF_MASK_URL, CLF_MASK_EMAIL, CLF_MASK_CARD, CLF_MASK_PHONE, CLF_MASK_NUMBER};
+
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+bool
+clf_masks(const ClfConfig *config)
+{
+	return config->mask != 0 || config->mask_pattern[0] != '\0';
+}
+
+/* ---- the pattern ---- */
+
+static URegularExpression *
+open_pattern(const char *pattern, UParseError *place, UErrorCode *code)
+{
+	UText		text = UTEXT_INITIALIZER;
+	URegularExpression *result;
+
+	utext_openUTF8(&text, pattern, -1, code);
+	result = uregex_openUText(&text, 0, place, code);
+	utext_close(&text);
+	return result;
+}
+
+ClfStatus
+clf_check_pattern(const char *pattern, ClfError *error)
+{
+	UParseError place = {0};
+	UErrorCode	code = U_ZERO_ERROR;
+	URegularExpression *compiled = open_pattern(pattern, &place, &code);
+
+	uregex_close(compiled);
+	if (U_SUCCESS(code))
+		return CLF_OK;
+	if (code == U_MEMORY_ALLOCATION_ERROR)
+		return clf_fail_memory(error);
+	clf_fail(error, CLF_ERR_DATA, "option \"mask_pattern\" is not a regular expression");
+	return clf_detail(error, "ICU says %s in line %d, near character %d.", u_errorName(code),
+					  place.line > 0 ? (int) place.line : 1, place.offset > 0 ? (int) place.offset : 1);
+}
+
+static ClfStatus
+fail_pattern(UErrorCode code, ClfError *error)
+{
+	if (code == U_MEMORY_ALLOCATION_ERROR)
+		return clf_fail_memory(error);
+	clf_fail(error, CLF_ERR_LIMIT, "the regular expression of option \"mask_pattern\" takes too long for a text");
+	return clf_detail(error, "ICU says %s.", u_errorName(code));
+}
+
+static double
+cpu_seconds(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+	return (double) now.tv_sec + 1e-9 * (double) now.tv_nsec;
+}
+
+/*
+ * uregex_setFindProgressCallback, at each place: may the search go on?  ICU
+ * does not count what saves no state.
+ */
+static UBool U_CALLCONV
+may_go_on(const void *context, int64_t place)
+{
+	ClfMask    *mask = (ClfMask *) (uintptr_t) context;
+
+	(void) place;
+	if (mask->tries++ % PATTERN_TRIES != 0)
+		return true;
+	if (mask->begun == 0)
+		mask->begun = cpu_seconds();
+	return cpu_seconds() - mask->begun < PATTERN_SECONDS;
+}
+
+/* Bring the pattern's next match that is not empty into mask->matched. */
+static ClfStatus
+find_match(ClfMask *mask, ClfError *error)
+{
+	UErrorCode	code = U_ZERO_ERROR;
+
+	mask->matched.start = mask->matched.end = mask->length;
+	if (mask->pattern == NULL)
+		return CLF_OK;
+	while (uregex_findNext(mask->pattern, &code) && U_SUCCESS(code))
+	{
+		int64_t		start = uregex_start64(mask->pattern, 0, &code);
+		int64_t		end = uregex_end64(mask->pattern, 0, &code);
+
+		if (!may_go_on(mask, start))
+			return fail_pattern(U_REGEX_STOPPED_BY_CALLER, error);
+		if (end <= start)
+			continue;
+		mask->matched.start = (size_t) start;
+		mask->matched.end = (size_t) end;
+		break;
+	}
+	return U_SUCCESS(code) ? CLF_OK : fail_pattern(code, error);
+}
+
+/* ---- kinds ---- */
+
+/* The kind of what is at start, and its *end; -1 for nothing. */
+static int
+kind_at(const ClfMask *mask, size_t start, size_t *end)
+{
+	for (size_t i = 0; i < KINDS; i++)
+	{
+		int			kind = precedence[i];
+
+		if ((mask->kinds & 1 << kind) == 0)
+			continue;
+		*end = kinds[kind].find(mask->text, mask->length, start);
+		if (*end > start)
+			return kind;
+	}
+	return -1;
+}
+
+/* Bring the next place of a kind into mask->found. */
+static void
+find_kind(ClfMask *mask)
+{
+	mask->found.start = mask->found.end = mask->length;
+	while (mask->kinds != 0 && mask->looked < mask->length)
+	{
+		size_t		start = mask->looked;
+		size_t		end;
+		int			kind = kind_at(mask, start, &end);
+
+		if (kind >= 0)
+		{
+			mask->found.start = start;
+			mask->found.end = mask->looked = end;
+			mask->found.name = kinds[kind].name;
+			return;
+		}
+		/* on to the next character */
+		do
+			mask->looked++;
+		while (mask->looked < mask->length && ((unsigned char) mask->text[mask->looked] & 0xC0) == 0x80);
+	}
+}
+
+/* ---- the walk ---- */
+
+ClfStatus
+clf_mask_start(ClfMask *mask, const ClfConfig *config, const char *text,
+			   size_t length, ClfError *error)
+{
+	UErrorCode	code = U_ZERO_ERROR;
+
+	memset(mask, 0, sizeof *mask);
+	mask->kinds = config->mask;
+	mask->text = text;
+	mask->length = length;
+	mask->matched.name = PATTERN_NAME;
+	if (config->mask_pattern[0] != '\0')
+	{
+		mask->pattern = open_pattern(config->mask_pattern, NULL, &code);
+		uregex_setTimeLimit(mask->pattern, PATTERN_STEPS, &code);
+		uregex_setStackLimit(mask->pattern, PATTERN_STACK, &code);
+		uregex_setFindProgressCallback(mask->pattern, may_go_on, mask, &code);
+		mask->pattern_text = utext_openUTF8(NULL, text, (int64_t) length, &code);
+		uregex_setUText(mask->pattern, mask->pattern_text, &code);
+		if (U_FAILURE(code))
+			return fail_pattern(code, error);
+	}
+	find_kind(mask);
+	return find_match(mask, error);
+}
+
+void
+clf_mask_end(ClfMask *mask)
+{
+	if (mask->pattern != NULL)
+		uregex_close(mask->pattern);
+	if (mask->pattern_text != NULL)
+		utext_close(mask->pattern_text);
+}
+
+/* Cut off what the places before had of it. */
+static void
+clip(ClfMaskSpan *span, size_t done)
+{
+	if (span->start < done)
+		span->start = done;
+}
+
+ClfStatus
+clf_mask_next(ClfMask *mask, ClfMaskSpan *span, ClfError *error)
+{
+	ClfStatus	status = CLF_OK;
+
+	while (mask->found.end <= mask->done && mask->found.start < mask->length)
+		find_kind(mask);
+	while (status == CLF_OK && mask->matched.end <= mask->done && mask->matched.start < mask->length)
+		status = find_match(mask, error);
+	if (status != CLF_OK)
+		return status;
+	clip(&mask->found, mask->done);
+	clip(&mask->matched, mask->done);
+	*span = mask->matched.start < mask->found.start ? mask->matched : mask->found;
+	mask->done = span->end;
+	return CLF_OK;
+}

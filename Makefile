@@ -12,6 +12,7 @@
 #   make test-recipes  recipes of the README that need the npm registry or a minute's wait
 #   make matrix        everything on other Debian releases, in throw-away systems
 #   make bench-accuracy DATA=dir   test accuracy on data sets (test/bench/accuracy)
+#   make bench-first-call          what a new connection pays (test/bench/first_call)
 #   make setup         only install what is missing
 #
 # Nothing here needs PostgreSQL to be read: a fresh machine has no pg_config.
@@ -176,6 +177,9 @@ test-recipes:
 bench-accuracy:
 	scripts/setup build
 	test/bench/accuracy $(DATA) $(SETS)
+bench-first-call:
+	scripts/setup build
+	test/bench/first_call
 check-memory:
 	scripts/setup build memory
 	scripts/check-memory
@@ -193,5 +197,5 @@ matrix:
 
 build/always:
 .PHONY: all install installcheck clean setup demo test test-recipes unit fuzz fuzz-programs check-memory check-settings \
-	coverage soak matrix bench-accuracy build/always
+	coverage soak matrix bench-accuracy bench-first-call build/always
 .SECONDARY:

@@ -46,6 +46,7 @@
 #define IMAGE_START	4096		/* where in its file an image begins */
 #define MAGIC		"textclf1"
 
+#define WRITE_BYTES			(1024 * 1024)	/* at most, between looks for interrupts */
 #define UNUSED_SECONDS		(24 * 3600)	/* nobody maps a file: it goes */
 #define ABANDONED_SECONDS	3600	/* nobody completes a file: it goes */
 
@@ -214,7 +215,7 @@ map_file(Mapping *mapping, int fd, const uint8 *digest, uint64 layout)
 		!S_ISREG(status.st_mode) || (status.st_mode & 07777) != (S_IRUSR | S_IWUSR) ||
 		status.st_uid != geteuid() || status.st_size <= IMAGE_START ||
 		status.st_mtim.tv_nsec != 0 ||
-		pg_pread(fd, &mapping->found, sizeof(mapping->found), 0) != sizeof(mapping->found))
+		pread(fd, &mapping->found, sizeof(mapping->found), 0) != sizeof(mapping->found))
 		return;
 	make_header(&mapping->expected, digest, layout, &status);
 	if (memcmp(&mapping->expected, &mapping->found, offsetof(FileHeader, mac)) != 0)
@@ -268,7 +269,7 @@ ModelImageAttach(const uint8 *digest, MemoryContext context, Size *mapped)
 
 /* ---- publishing ------------------------------------------------------- */
 
-/* ClfImageWrite */
+/* ClfImageWrite.  Who is asked to stop does not write on. */
 static bool
 write_bytes(void *context, const void *bytes, size_t size)
 {
@@ -279,8 +280,13 @@ write_bytes(void *context, const void *bytes, size_t size)
 	{
 		ssize_t		written;
 
+		if (QueryCancelPending || ProcDiePending)
+		{
+			errno = EINTR;
+			return false;
+		}
 		errno = 0;
-		written = write(fd, at, size);
+		written = write(fd, at, Min(size, WRITE_BYTES));
 		if (written < 0 && errno == EINTR)
 			continue;
 		if (written <= 0)
@@ -332,7 +338,7 @@ fill_file(int fd, const uint8 *digest, uint64 layout, const ClfModel *model,
 	if (!authenticate(&header, header.mac))
 		return false;
 	times[1].tv_sec = header.modified;
-	return pg_pwrite(fd, &header, sizeof(header), 0) == sizeof(header) &&
+	return pwrite(fd, &header, sizeof(header), 0) == sizeof(header) &&
 		futimens(fd, times) == 0;
 }
 

@@ -91,6 +91,16 @@ for my $session (@sessions)
 like(sqlstate($node, 'postgres', q{CREATE ROLE stranger; SET ROLE stranger; SELECT textclf_predict('m', 'the goal')}),
 	qr/^42501:/, 'who may not use the model is not helped by the file');
 
+# many at once, none of whom finds a file
+session_end($_) for @sessions;
+unlink $image;
+@sessions = map { session_start($node, 'postgres', "reader$_") } 1 .. 6;
+session_send($_, "$predict;") for @sessions;
+is(session_wait($_, 60), "$right\n", 'the same answer to each of many at once') for @sessions;
+is(count(), 1, 'one file, and nothing that is not whole');
+($image) = images();
+unlike($image, qr/\.[0-9]+$/, 'whole');
+
 # ---- it comes and goes with its version ----
 
 my $before = join ' ', images();

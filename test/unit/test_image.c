@@ -44,20 +44,12 @@ append(void *context, const void *bytes, size_t size)
 
 static UnitMemory memory;
 static ClfConfig config;
-static bool as_bytes;			/* LSTM weights */
-
 static ClfModel *
 new_model(void)
 {
 	ClfModel   *model = unit_random_model(&memory.allocator, &config, CLASSES, 5);
 	ClfError	error;
 
-	if (as_bytes && clf_has_deep(&config))
-	{
-		clf_packed_free(&model->packed);
-		if (clf_packed_init(&model->packed, model, true, &model->mem, &error) != CLF_OK)
-			abort();
-	}
 	if (clf_model_set_info(model, "{\"a\": 1}", 8, &error) != CLF_OK)
 		abort();
 	return model;
@@ -226,7 +218,7 @@ all_round_trips(void)
 					config.bidirectional = architecture != CLF_ARCH_LSTM;
 					config.pooling = architecture == CLF_ARCH_HYBRID ? CLF_POOLING_MAX_MEAN : CLF_POOLING_LAST;
 					config.units = layers == 1 ? 5 : 17;
-					as_bytes = bytes;
+					config.precision = bytes ? CLF_PRECISION_INT8 : CLF_PRECISION_FLOAT32;
 					snprintf(name, sizeof name, "image_%s_storage%d_%s_%d", unit_architecture(architecture), storage,
 							 bytes ? "bytes" : "floats", layers);
 					unit_run(name, round_trip);
@@ -246,7 +238,6 @@ scratch_is_small(void)
 
 	unit_config(&config);
 	config.units = 128;
-	as_bytes = false;
 	model = write_image(&buffer);
 	CHECK(clf_image_attach(&memory.allocator, buffer.bytes, buffer.size, &attached, &error) == CLF_OK, "%s", error.message);
 	for (int k = 0; k < 2; k++)
@@ -305,7 +296,6 @@ small_image(Buffer *buffer)
 	config.units = 2;
 	config.embedding_dim = 2;
 	config.maxlen = 9;
-	as_bytes = false;
 	return write_image(buffer);
 }
 

@@ -28,6 +28,7 @@
 #include "access/xlog.h"
 #include "catalog/pg_control.h"
 #include "commands/dbcommands.h"
+#include "common/file_utils.h"
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "miscadmin.h"

@@ -42,6 +42,7 @@ typedef struct Told
 	const TrainRequest *request;
 	bool		origin;			/* where the weights begin, if that is to be told */
 	double		seconds;		/* when progress was told */
+	double		linear;			/* the same of the linear branch; 0: not yet begun */
 } Told;
 
 /* Tell how much of the network begins with what the options name. */
@@ -78,6 +79,14 @@ report_progress(void *context, const Training *training, const TrainProgress *pr
 		told->origin = true;
 	}
 
+	if (engine->linear && told->linear == 0)
+		told->linear = progress->elapsed;
+	if (engine->linear && progress->elapsed - told->linear >= NOTICE_SECONDS)
+	{
+		told->linear = progress->elapsed;
+		ereport(NOTICE,
+				(errmsg("fitting n-grams: %.0f s since the training began", progress->elapsed)));
+	}
 	if (!engine->epoch_ended &&
 		(engine->phase != CLF_PHASE_TRAIN || engine->rows_done == 0 ||
 		 progress->seconds - told->seconds < NOTICE_SECONDS))
@@ -106,6 +115,17 @@ report_accuracy(const ClfSummary *summary)
 						summary->accuracy)));
 }
 
+/* Tell if the linear branch had no room for all rows. */
+static void
+report_subset(const ClfSummary *summary)
+{
+	if (summary->wide_rows < summary->wide_rows_wanted)
+		ereport(NOTICE,
+				(errmsg("n-grams have learned from %lld of %lld rows",
+						(long long) summary->wide_rows, (long long) summary->wide_rows_wanted),
+				 errhint("There was no room for more in textclf.training_memory.")));
+}
+
 /* Warn if the rows are so few that the figures mean little. */
 static void
 warn_of_few_rows(const Training *training, const char *model)
@@ -131,7 +151,10 @@ train(const TrainRequest *request, TrainResult *result)
 	TrainingReadRows(training);
 	TrainingLearn(training, textclf_progress ? report_progress : NULL, &told);
 	if (textclf_progress)
+	{
 		report_accuracy(TrainingSummary(training));
+		report_subset(TrainingSummary(training));
+	}
 	warn_of_few_rows(training, request->model);
 	TrainingPublish(training, result);
 	TrainingEnd(training);

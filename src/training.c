@@ -340,6 +340,7 @@ update_progress(Training *training)
 	const ClfProgress *engine = &progress->engine;
 	double		epochs_done;
 
+	progress->elapsed = clock_seconds(training) - training->started;
 	progress->seconds = clock_seconds(training) - training->learning_started;
 	if (engine->epoch_ended)
 	{

@@ -37,7 +37,8 @@ typedef struct TrainRequest
 typedef struct TrainProgress
 {
 	ClfProgress engine;
-	double		seconds;		/* since the engine learns */
+	double		elapsed;		/* seconds since the training began */
+	double		seconds;		/* since the network learns */
 	ClfEpoch	figures;		/* of the epoch that ended, else of the one under way */
 	double		epochs_done;	/* with the part of the current one */
 	double		rows_per_second;	/* 0: not known yet, as the next one */

@@ -615,6 +615,7 @@ typedef struct ClfProgress
 {
 	ClfPhase	phase;
 	bool		epoch_ended;	/* this step completed an epoch: see last_epoch */
+	bool		linear;			/* the linear branch is being fitted */
 	bool		waiting;		/* a helper's work must be done before the next step */
 	int			epoch;			/* 1-based number of the epoch under way */
 	int			epochs;			/* planned */
@@ -641,6 +642,8 @@ typedef struct ClfSummary
 	double		macro_f1;
 	double		deep_accuracy;	/* of the network alone */
 	double		wide_accuracy;	/* of the n-grams alone */
+	int64_t		wide_rows;		/* that the linear branch learned from at last ... */
+	int64_t		wide_rows_wanted;	/* ... and would have with more memory; 0: no such branch */
 	double		unknown_tokens; /* share of the validation rows' tokens, or NaN */
 	double		calibration_error;	/* see clf_calibration_error */
 	size_t		cell_count;

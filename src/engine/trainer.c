@@ -241,6 +241,7 @@ report(const ClfTrainer *trainer, ClfProgress *progress)
 	progress->loss = rows > 0 ? trainer->figures.loss / rows : NAN;
 	progress->accuracy = rows > 0 ? (double) trainer->figures.correct / rows : NAN;
 	progress->epoch_ended = trainer->epoch_ended;
+	progress->linear = trainer->stage >= STAGE_WIDE && trainer->stage <= STAGE_WIDE_REFIT;
 	progress->waiting = trainer->waiting;
 	if (trainer->epochs > 0)
 		progress->last_epoch = trainer->history[trainer->epochs - 1];
@@ -353,6 +354,8 @@ summarise(ClfTrainer *trainer, ClfSummary *summary)
 	summary->macro_f1 = trainer->macro_f1;
 	summary->deep_accuracy = trainer->deep_accuracy;
 	summary->wide_accuracy = trainer->wide_accuracy;
+	summary->wide_rows = (int64_t) trainer->fit.learned;
+	summary->wide_rows_wanted = (int64_t) trainer->fit.rows;
 	summary->unknown_tokens = trainer->data.unknown_tokens;
 	summary->calibration_error = trainer->calibration_error;
 	summary->cells = clf_tally_cells(&trainer->tally, &summary->cell_count);

@@ -383,6 +383,7 @@ take_weights(ClfWideFit *fit)
 	for (size_t i = 0; i < wide->F * wide->C; i++)
 		wide->kernel[i] = clf_float_from_half(clf_half_from_float(fit->solver.w[i]));
 	memcpy(wide->bias, fit->solver.bias, wide->C * sizeof(float));
+	fit->learned = fit->sparse.rows;
 	free_problem(fit);
 	fit->stage = CLF_WIDE_FINISHED;
 }

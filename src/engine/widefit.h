@@ -29,7 +29,8 @@ typedef struct ClfWideFit
 	float		cost;			/* of the regression */
 	size_t		memory;			/* bytes that the fit may take, roughly */
 	ClfWideStage stage;
-	size_t		rows;			/* of data, from the first, that are learned from */
+	size_t		rows;			/* of data, from the first, that are to be learned from */
+	size_t		learned;		/* of these, for which there was room */
 	size_t		row;			/* where a stage is */
 	ClfGrams	grams;
 

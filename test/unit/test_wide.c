@@ -570,13 +570,12 @@ no_rows_no_factors(void)
 
 /* Train a linear model on rows of rare words within so many bytes. */
 static ClfModel *
-train_within(UnitHost *host, size_t limit, ClfError *error)
+train_within(UnitHost *host, size_t limit, ClfSummary *summary, ClfError *error)
 {
 	ClfConfig	config;
 	ClfTrainer *trainer;
 	ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
 	ClfModel   *model = NULL;
-	ClfSummary	summary;
 	ClfStatus	status;
 
 	unit_quick_config(&config);
@@ -597,7 +596,7 @@ train_within(UnitHost *host, size_t limit, ClfError *error)
 	while (status == CLF_OK && progress.phase != CLF_PHASE_DONE)
 		status = clf_trainer_step(trainer, &progress, error);
 	if (status == CLF_OK)
-		(void) clf_trainer_finish(trainer, &model, &summary, error);
+		(void) clf_trainer_finish(trainer, &model, summary, error);
 	clf_trainer_free(trainer);
 	return model;
 }
@@ -615,14 +614,17 @@ little_memory_fewer_ngrams(void)
 		ClfError	error = {.status = CLF_OK};
 		ClfScratch *scratch;
 		ClfModel   *model;
+		ClfSummary	summary;
 		float		p[2];
 		size_t		F;
 
 		unit_host_init(&host);
-		model = train_within(&host, limits[i], &error);
+		model = train_within(&host, limits[i], &summary, &error);
 		CHECK(model != NULL, "%zu bytes: %s, %zu needed", limits[i], error.message, error.bytes_needed);
 		F = model->wide.F;
 		printf("# %zu bytes: %zu n-grams, %zu bytes at most\n", limits[i], F, host.memory.peak);
+		CHECK(summary.wide_rows_wanted == 600 && (i == 0 ? summary.wide_rows == 600 : summary.wide_rows > 0 && summary.wide_rows < 600),
+			  "%zu bytes: %d of %d rows", limits[i], (int) summary.wide_rows, (int) summary.wide_rows_wanted);
 		CHECK(F > 0 && F < before, "%zu n-grams with %zu bytes", F, limits[i]);
 		CHECK(host.memory.peak <= limits[i], "takes %zu of %zu bytes", host.memory.peak, limits[i]);
 		before = F;

@@ -77,8 +77,9 @@ typedef struct ClfKernels
 	float		(*quantise) (size_t n, const float *x, uint8_t *q);
 
 	/*
-	 * The same on bytes, K a multiple of 4: out[r] = bias + (start + x[r] w) *
-	 * scale * factor[r].  The integers are exact, so all sets agree on them.
+	 * The same on bytes, K a multiple of 4, w not below -127, start the sum of a
+	 * column of w times -CLF_ZERO: out[r] = bias + (start + x[r] w) * scale *
+	 * factor[r].  The integers are exact, so all sets agree on them.
 	 */
 	void		(*project_bytes) (size_t rows, size_t K, const uint8_t *const *x,
 								  const float *factor, size_t blocks, const int8_t *w,

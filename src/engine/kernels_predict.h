@@ -351,57 +351,89 @@ sum_bytes(size_t rows, size_t blocks, size_t K, const int32_t *start,
 
 #else
 
+/*
+ * Without such products, inputs count from CLF_ZERO: with 8 bits and sign on both
+ * sides the sum of two products fits into 16 bits, as it would not with
+ * inputs up to 255.  start is what the difference comes to, so it is not needed.
+ */
+
 #if defined(__AVX2__)
 
-/*
- * One gate of one block for one row.  Bytes are widened to 16 bits, for the
- * sums of pairs of byte products saturate; each column has two sums until the
- * end.
- */
+/* out [CLF_BLOCK] = start + x w for one row and one block */
 INLINE void
-sum_bytes_gate(size_t K, const int32_t *start, const uint8_t *x, const int8_t *w, int32_t *out)
+sum_bytes_block(size_t K, const uint8_t *x, const int8_t *w, int32_t *out)
 {
-	__m256i		sum[4];
+	const __m256i ones = _mm256_set1_epi16(1);
+	const __m256i zero = _mm256_set1_epi8((char) CLF_ZERO);
+	__m256i		sum[8];
 
-	for (int part = 0; part < 4; part++)
+#pragma GCC unroll 8
+	for (int part = 0; part < 8; part++)
 		sum[part] = _mm256_setzero_si256();
 	for (size_t k = 0; k < K; k += 4)
 	{
-		__m256i		value = _mm256_cvtepu8_epi16(_mm_set1_epi32(four_bytes(x + k)));
+		__m256i		value = _mm256_xor_si256(_mm256_set1_epi32(four_bytes(x + k)), zero);
+		__m256i		magnitude = _mm256_abs_epi8(value);
 
-#pragma GCC unroll 4
-		for (int part = 0; part < 4; part++)
+#pragma GCC unroll 8
+		for (int part = 0; part < 8; part++)
 		{
-			__m128i		bytes = _mm_loadu_si128((const __m128i *) (w + k * CLF_BLOCK + 16 * part));
+			__m256i		bytes = _mm256_loadu_si256((const __m256i *) (w + k * CLF_BLOCK + 32 * part));
+			__m256i		pairs = _mm256_maddubs_epi16(magnitude, _mm256_sign_epi8(bytes, value));
 
-			sum[part] = _mm256_add_epi32(sum[part],
-										 _mm256_madd_epi16(value, _mm256_cvtepi8_epi16(bytes)));
+			sum[part] = _mm256_add_epi32(sum[part], _mm256_madd_epi16(pairs, ones));
 		}
 	}
-	for (int half = 0; half < 2; half++)
-	{
-		__m256i		pairs = _mm256_hadd_epi32(sum[2 * half], sum[2 * half + 1]);
-		__m256i		columns = _mm256_permute4x64_epi64(pairs, 0xD8);
-
-		_mm256_storeu_si256((__m256i *) (out + 8 * half),
-							_mm256_add_epi32(columns, _mm256_loadu_si256((const __m256i *) (start + 8 * half))));
-	}
+#pragma GCC unroll 8
+	for (int part = 0; part < 8; part++)
+		_mm256_storeu_si256((__m256i *) (out + 8 * part), sum[part]);
 }
 
 #else
 
-INLINE void
-sum_bytes_gate(size_t K, const int32_t *start, const uint8_t *x, const int8_t *w, int32_t *out)
-{
-	int32_t		sum[CLF_LANES];
+typedef int32_t Words __attribute__((vector_size(16)));
+typedef int16_t Halves __attribute__((vector_size(16)));
 
-	for (size_t lane = 0; lane < CLF_LANES; lane++)
-		sum[lane] = start[lane];
-	for (size_t k = 0; k < K; k += 4)
-		for (size_t lane = 0; lane < CLF_LANES; lane++)
-			for (size_t i = 0; i < 4; i++)
-				sum[lane] += x[k + i] * w[k * CLF_BLOCK + 4 * lane + i];
-	memcpy(out, sum, sizeof sum);
+/* Two inputs, from CLF_ZERO, as the halves of every word. */
+INLINE Halves
+two_inputs(uint8_t first, uint8_t second)
+{
+	Halves		pair = {(int16_t) (first - CLF_ZERO), (int16_t) (second - CLF_ZERO)};
+	int32_t		word = ((Words) pair)[0];
+
+	return (Halves) (Words) {word, word, word, word};
+}
+
+/* The same; the four bytes of a column are two halves of two bytes each. */
+INLINE void
+sum_bytes_block(size_t K, const uint8_t *x, const int8_t *w, int32_t *out)
+{
+	for (size_t gate = 0; gate < 4; gate++)
+	{
+		Words		sum[4] = {{0}};
+
+		for (size_t k = 0; k < K; k += 4)
+		{
+			Halves		even = two_inputs(x[k], x[k + 2]);
+			Halves		odd = two_inputs(x[k + 1], x[k + 3]);
+
+#pragma GCC unroll 4
+			for (size_t part = 0; part < 4; part++)
+			{
+				Halves		bytes;
+				Words		pairs;
+
+				memcpy(&bytes, w + k * CLF_BLOCK + (4 * gate + part) * sizeof bytes, sizeof bytes);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+				pairs = (Words) ((bytes >> 8) * even + (bytes << 8 >> 8) * odd);
+#else
+				pairs = (Words) ((bytes << 8 >> 8) * even + (bytes >> 8) * odd);
+#endif
+				sum[part] += (pairs << 16 >> 16) + (pairs >> 16);
+			}
+		}
+		memcpy(out + gate * CLF_LANES, sum, sizeof sum);
+	}
 }
 
 #endif
@@ -411,12 +443,10 @@ static void
 sum_bytes(size_t rows, size_t blocks, size_t K, const int32_t *start,
 		  const uint8_t *const *x, const int8_t *w, int32_t *out)
 {
+	(void) start;
 	for (size_t r = 0; r < rows; r++)
 		for (size_t block = 0; block < blocks; block++)
-			for (size_t g = 0; g < 4; g++)
-				sum_bytes_gate(K, start + block * CLF_BLOCK + g * CLF_LANES, x[r],
-							   w + block * K * CLF_BLOCK + 4 * g * CLF_LANES,
-							   out + (r + block) * CLF_BLOCK + g * CLF_LANES);
+			sum_bytes_block(K, x[r], w + block * K * CLF_BLOCK, out + (r + block) * CLF_BLOCK);
 }
 
 #endif

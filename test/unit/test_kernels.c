@@ -480,7 +480,7 @@ check_bytes(size_t rows, size_t blocks, size_t K, int extreme)
 	random_bytes(ROWS * K, extreme, x);
 	random_bytes(blocks * K * CLF_BLOCK, extreme, (uint8_t *) w);
 	for (size_t i = 0; i < blocks * K * CLF_BLOCK; i++)
-		w[i] = extreme ? (int8_t) (w[i] ? 127 : -127) : w[i];
+		w[i] = extreme ? (int8_t) (w[i] ? 127 : -127) : (int8_t) (w[i] < -127 ? -127 : w[i]);
 	addresses(out, width, out_rows);
 	for (size_t r = 0; r < ROWS; r++)
 	{
@@ -489,7 +489,9 @@ check_bytes(size_t rows, size_t blocks, size_t K, int extreme)
 	}
 	for (size_t j = 0; j < width; j++)
 	{
-		start[j] = (int32_t) j - 50;
+		start[j] = 0;
+		for (size_t k = 0; k < K; k++)
+			start[j] -= CLF_ZERO * w[(j / CLF_BLOCK * K + k / 4 * 4) * CLF_BLOCK + j % CLF_BLOCK * 4 + k % 4];
 		scale[j] = 1;
 	}
 	kernels->project_bytes(rows, K, x_rows, factor, blocks, w, start, scale, bias, out_rows);
@@ -552,6 +554,8 @@ check_byte_steps(size_t rows, size_t blocks)
 
 	random_bytes(ROWS * H, 0, h);
 	random_bytes(blocks * H * CLF_BLOCK, 0, (uint8_t *) u);
+	for (size_t i = 0; i < blocks * H * CLF_BLOCK; i++)
+		u[i] = u[i] < -127 ? -127 : u[i];
 	memcpy(c_floats, c, ROWS * H * sizeof *c);
 	memcpy(c_alone, c, ROWS * H * sizeof *c);
 	for (size_t i = 0; i < ROWS * H; i++)

@@ -6,7 +6,7 @@
  * log-odds by both branches together, along the straight way from a text of as
  * many unknown tokens: the network's embeddings go from that of the unknown
  * token to their own, the linear branch's values from 0 to their own.  Along
- * this way the linear branch's scores are straight lines, so its part is an
+ * this way the linear branch's margins are straight lines, so its part is an
  * n-gram's weight times a mean coefficient; the network's is a backward pass at
  * each of a few points, several of them as rows of one shard.
  *
@@ -67,7 +67,7 @@ struct ClfExplainer
 	ClfScratch *scratch;		/* owns the tokens */
 	ClfExplanation result;
 	double	   *weights;		/* [count] of the result */
-	double	   *coefficient;	/* [C] d log-odds / d score, mean over the way */
+	double	   *coefficient;	/* [C] d log-odds / d margin, mean over the way */
 	float	   *fused;			/* [C] */
 	bool		done;
 
@@ -85,7 +85,7 @@ struct ClfExplainer
 	size_t	   *first_gram;		/* [count + 1] */
 	uint8_t    *spans;			/* [count] see ClfGrams */
 	ClfWideScratch wide_scratch;
-	float	   *wide;			/* [C] scores of the text */
+	float	   *margins;		/* [C] of the text */
 
 	/* with a network */
 	ClfNetwork	network;
@@ -119,7 +119,7 @@ clf_explainer_free(ClfExplainer *explainer)
 	clf_mem_free(from, explainer->first_gram);
 	clf_mem_free(from, explainer->spans);
 	clf_wide_scratch_free(&explainer->wide_scratch);
-	clf_mem_free(from, explainer->wide);
+	clf_mem_free(from, explainer->margins);
 	clf_network_free(&explainer->network);
 	clf_mem_free(from, explainer->shard.active);
 	clf_mem_free(from, explainer->shard.offset);
@@ -131,7 +131,7 @@ clf_explainer_free(ClfExplainer *explainer)
 	clf_mem_free(&mem, explainer);
 }
 
-/* The n-grams of the tokens, and the linear branch's scores. */
+/* The n-grams of the tokens, and the linear branch's margins. */
 static ClfStatus
 prepare_wide(ClfExplainer *explainer, ClfError *error)
 {
@@ -143,10 +143,10 @@ prepare_wide(ClfExplainer *explainer, ClfError *error)
 
 	if (status != CLF_OK)
 		return status;
-	explainer->wide = clf_mem_alloc(mem, model->labels.count, sizeof(float));
+	explainer->margins = clf_mem_alloc(mem, model->labels.count, sizeof(float));
 	explainer->first_gram = clf_mem_alloc(mem, count + 1, sizeof *explainer->first_gram);
 	explainer->spans = clf_mem_alloc(mem, count, 1);
-	if (explainer->wide == NULL || explainer->first_gram == NULL || explainer->spans == NULL)
+	if (explainer->margins == NULL || explainer->first_gram == NULL || explainer->spans == NULL)
 		return clf_fail_memory(error);
 	clf_grams_init(grams, mem, model->config.char_ngrams);
 	clf_grams_start(grams);
@@ -160,8 +160,8 @@ prepare_wide(ClfExplainer *explainer, ClfError *error)
 		explainer->spans[i] = (uint8_t) grams->spans;
 	}
 	explainer->first_gram[count] = grams->count;
-	return clf_wide_score(&model->wide, &explainer->wide_scratch, clf_kernels(), grams,
-						  explainer->wide, error);
+	return clf_wide_margins(&model->wide, &explainer->wide_scratch, clf_kernels(), grams,
+							explainer->margins, error);
 }
 
 /* The sequence the network reads. */
@@ -317,6 +317,15 @@ place_of(ClfExplainer *explainer, int point)
 	return stretch->begin + points[point].place * (stretch->end - stretch->begin);
 }
 
+/* The linear branch's margin of class k there. */
+static float
+margin_at(const ClfExplainer *explainer, double place, size_t k)
+{
+	float		bias = explainer->model->wide.bias[k];
+
+	return (float) (bias + place * (explainer->margins[k] - bias));
+}
+
 /*
  * At a point where the network's scores are z (NULL: there is none): note the
  * log-odds, add up the coefficients, and turn z into the gradient that goes
@@ -336,9 +345,8 @@ visit_point(ClfExplainer *explainer, int point, float *z)
 	for (size_t k = 0; k < C; k++)
 	{
 		fused[k] = z ? model->scale[0] * z[k] : 0;
-		if (explainer->wide)
-			fused[k] += model->scale[1] * (float)
-				(model->wide.bias[k] + place * (explainer->wide[k] - model->wide.bias[k]));
+		if (explainer->margins)
+			fused[k] += model->scale[1] * clf_wide_score_of(margin_at(explainer, place, k));
 	}
 	value = log_odds(C, explainer->result.class_id, fused);
 	if (point == MIDDLE)
@@ -349,7 +357,9 @@ visit_point(ClfExplainer *explainer, int point, float *z)
 		explainer->result.log_odds = stretch->end_value = value;
 	for (size_t k = 0; k < C; k++)
 	{
-		explainer->stretch_coefficient[k] += weight * fused[k];
+		if (explainer->margins)
+			explainer->stretch_coefficient[k] +=
+				weight * fused[k] / (1 + exp(margin_at(explainer, place, k)));
 		if (z)
 			z[k] = (float) (model->scale[0] * weight * fused[k]);
 	}
@@ -474,9 +484,9 @@ stretch_sum(const ClfExplainer *explainer)
 
 	for (size_t i = 0; i < explainer->result.count; i++)
 		sum += explainer->stretch_weights[i];
-	for (size_t k = 0; explainer->wide && k < model->labels.count; k++)
+	for (size_t k = 0; explainer->margins && k < model->labels.count; k++)
 		sum += explainer->stretch_coefficient[k] * model->scale[1] *
-			(explainer->wide[k] - model->wide.bias[k]);
+			(explainer->margins[k] - model->wide.bias[k]);
 	return sum;
 }
 
@@ -517,7 +527,7 @@ static ClfStatus
 finish(ClfExplainer *explainer, ClfError *error)
 {
 	ClfExplanation *result = &explainer->result;
-	ClfStatus	status = explainer->wide ? add_wide(explainer, error) : CLF_OK;
+	ClfStatus	status = explainer->margins ? add_wide(explainer, error) : CLF_OK;
 	bool		finite = isfinite(result->log_odds) && isfinite(result->base);
 
 	for (size_t i = 0; i < result->count; i++)

@@ -126,18 +126,29 @@ clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *gr
 }
 
 ClfStatus
-clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch, const ClfKernels *kernels,
-			   const ClfGrams *grams, float *z, ClfError *error)
+clf_wide_margins(const ClfWide *wide, ClfWideScratch *scratch, const ClfKernels *kernels,
+				 const ClfGrams *grams, float *m, ClfError *error)
 {
 	ClfStatus	status = clf_wide_values(wide, scratch, grams, error);
 
 	if (status != CLF_OK)
 		return status;
-	memcpy(z, wide->bias, wide->C * sizeof(float));
+	memcpy(m, wide->bias, wide->C * sizeof(float));
 	for (size_t i = 0; i < scratch->found_count; i++)
 		kernels->axpy(wide->C, scratch->values[i],
-					  wide->kernel + scratch->found[i] * wide->C, z);
+					  wide->kernel + scratch->found[i] * wide->C, m);
 	return CLF_OK;
+}
+
+ClfStatus
+clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch, const ClfKernels *kernels,
+			   const ClfGrams *grams, float *z, ClfError *error)
+{
+	ClfStatus	status = clf_wide_margins(wide, scratch, kernels, grams, z, error);
+
+	for (size_t k = 0; status == CLF_OK && k < wide->C; k++)
+		z[k] = clf_wide_score_of(z[k]);
+	return status;
 }
 
 /* What a known n-gram counts in the sum, and how often it occurs. */

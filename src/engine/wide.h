@@ -4,10 +4,16 @@
  *	  per class straight from the n-gram.
  *
  * A text's n-grams that the model knows have the weights (1 + ln count) * idf,
- * scaled to a norm of 1; its scores are their sum times the kernel, and bias.
+ * scaled to a norm of 1; its margins are their sum times the kernel, and bias.
+ * A margin is the log-odds of one class against all others, as the regression
+ * has it; the score is the logarithm of that probability.  Margins themselves
+ * would be poor scores: how far beyond doubt one of two likely classes lies
+ * says little about which of them it is.
  */
 #ifndef CLF_WIDE_H
 #define CLF_WIDE_H
+
+#include <math.h>
 
 #include "clf.h"
 #include "kernels.h"
@@ -64,6 +70,18 @@ extern void clf_wide_scratch_free(ClfWideScratch *scratch);
 extern ClfStatus clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch,
 								 const ClfGrams *grams, ClfError *error);
 
+/* Margins m [C] of a text's n-grams. */
+extern ClfStatus clf_wide_margins(const ClfWide *wide, ClfWideScratch *scratch,
+								  const ClfKernels *kernels, const ClfGrams *grams,
+								  float *m, ClfError *error);
+
+/* The score that belongs to a margin: ln(1 / (1 + exp(-m))). */
+static inline float
+clf_wide_score_of(float m)
+{
+	return m > 0 ? -log1pf(expf(-m)) : m - log1pf(expf(m));
+}
+
 /* Scores z [C] of a text's n-grams. */
 extern ClfStatus clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch,
 								const ClfKernels *kernels, const ClfGrams *grams,
@@ -71,7 +89,7 @@ extern ClfStatus clf_wide_score(const ClfWide *wide, ClfWideScratch *scratch,
 
 /*
  * Shares [grams->count] of a text's n-grams, each occurrence by itself, in the
- * sum over the classes of coefficient[k] * (z[k] - bias[k]): they add up to it.
+ * sum over the classes of coefficient[k] * (m[k] - bias[k]): they add up to it.
  */
 extern ClfStatus clf_wide_shares(const ClfWide *wide, ClfWideScratch *scratch,
 								 const ClfGrams *grams, const double *coefficient,

@@ -133,9 +133,9 @@ def wide_scores(config, tensors, words):
             count[place[h]] += 1
     known = np.flatnonzero(count)
     if not len(known):
-        return tensors["wide.bias"]
+        return -np.logaddexp(0, -tensors["wide.bias"])
     v = (1 + np.log(count[known])) * tensors["wide.idf"][known]
-    return v / np.linalg.norm(v) @ tensors["wide.kernel"][known] + tensors["wide.bias"]
+    return -np.logaddexp(0, -(v / np.linalg.norm(v) @ tensors["wide.kernel"][known] + tensors["wide.bias"]))
 
 
 def deep_scores(config, tensors, words):

@@ -203,6 +203,17 @@ place_of(uint32_t hash)
 	return -1;
 }
 
+/* Of a score by its margin, while that goes from bias to bias + margin. */
+static double
+mean_slope(double bias, double margin)
+{
+	double		sum = 0;
+
+	for (int i = 0; i < 1000; i++)
+		sum += 1 / (1 + exp(bias + (i + 0.5) / 1000 * margin));
+	return sum / 1000;
+}
+
 /* Half of a pair's weight goes to either word, all of a word's to itself. */
 static void
 pairs_are_shared(void)
@@ -213,9 +224,11 @@ pairs_are_shared(void)
 	ClfError	error;
 	const ClfExplanation *result;
 	double		value[5];
+	double		kernel[5][2];
 	double		gain[5];
 	double		norm = 0;
 	double		expected[3];
+	double		slope[2];
 
 	unit_config(&config);
 	config.architecture = CLF_ARCH_LINEAR;
@@ -231,12 +244,22 @@ pairs_are_shared(void)
 		int			f = place_of(grams.hashes[g]);
 
 		value[g] = f < 0 ? 0 : model->wide.idf[f];
-		gain[g] = f < 0 ? 0 : model->wide.kernel[2 * f] - model->wide.kernel[2 * f + 1];
+		for (int k = 0; k < 2; k++)
+			kernel[g][k] = f < 0 ? 0 : model->wide.kernel[2 * f + k];
 		norm += value[g] * value[g];
 	}
 	CHECK(value[2] > 0 && value[4] == 0, "other pairs are known");
+	for (int k = 0; k < 2; k++)
+	{
+		double		margin = 0;
+
+		for (int g = 0; g < 5; g++)
+			margin += value[g] / sqrt(norm) * kernel[g][k];
+		slope[k] = mean_slope(model->wide.bias[k], margin);
+	}
 	for (int g = 0; g < 5; g++)
-		gain[g] *= model->scale[1] * value[g] / sqrt(norm);
+		gain[g] = model->scale[1] * value[g] / sqrt(norm) *
+			(slope[0] * kernel[g][0] - slope[1] * kernel[g][1]);
 	expected[0] = gain[0] + gain[2] / 2;
 	expected[1] = gain[1] + gain[2] / 2;
 	expected[2] = gain[3];

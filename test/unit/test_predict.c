@@ -85,7 +85,7 @@ wide_scores(const ClfModel *model, const ClfToken *tokens, size_t count, double 
 			sum[k] += value * wide->kernel[f * wide->C + k];
 	}
 	for (size_t k = 0; k < wide->C; k++)
-		z[k] = wide->bias[k] + (square > 0 ? sum[k] / sqrt(square) : 0);
+		z[k] = -log1p(exp(-wide->bias[k] - (square > 0 ? sum[k] / sqrt(square) : 0)));
 	clf_grams_free(&grams);
 }
 

@@ -287,6 +287,7 @@ values_are_sublinear_and_of_norm_1(void)
 	uint32_t	a = fold(word("a"));
 	uint32_t	b = fold(word("b"));
 	double		square = 0;
+	float		m[2];
 	float		z[2];
 
 	start_grams(false);
@@ -310,17 +311,31 @@ values_are_sublinear_and_of_norm_1(void)
 		for (size_t i = 0; i < 2; i++)
 			square += (double) scratch.values[i] * scratch.values[i];
 		CHECK(fabs(square - 1) < 1e-6, "the norm is %g", sqrt(square));
-		CHECK(clf_wide_score(&wide, &scratch, clf_kernels(), &grams, z, &error) == CLF_OK, "no memory");
+		CHECK(clf_wide_margins(&wide, &scratch, clf_kernels(), &grams, m, &error) == CLF_OK, "no memory");
 		/* once a, three times b */
-		CHECK(fabs((z[1] / (z[0] - 0.5)) - 3 * (1 + log(3)) / 2) < 1e-5, "the ratio is %g", z[1] / (z[0] - 0.5));
+		CHECK(fabs((m[1] / (m[0] - 0.5)) - 3 * (1 + log(3)) / 2) < 1e-5, "the ratio is %g", m[1] / (m[0] - 0.5));
+		CHECK(clf_wide_score(&wide, &scratch, clf_kernels(), &grams, z, &error) == CLF_OK, "no memory");
+		for (int k = 0; k < 2; k++)
+			CHECK(fabs(exp(z[k]) - 1 / (1 + exp(-m[k]))) < 1e-6, "the score of %g is %g", m[k], z[k]);
 	}
 	clf_grams_start(&grams);
 	add_tokens(unknown);
-	CHECK(clf_wide_score(&wide, &scratch, clf_kernels(), &grams, z, &error) == CLF_OK, "no memory");
-	CHECK(z[0] == 0.5f && z[1] == 0, "nothing known is not the bias");
+	CHECK(clf_wide_margins(&wide, &scratch, clf_kernels(), &grams, m, &error) == CLF_OK, "no memory");
+	CHECK(m[0] == 0.5f && m[1] == 0, "nothing known is not the bias");
 	clf_wide_scratch_free(&scratch);
 	clf_wide_free(&wide);
 	end_grams();
+}
+
+/* Scores of margins beyond what exp can hold. */
+static void
+scores_of_extreme_margins(void)
+{
+	CHECK(clf_wide_score_of(0) == -logf(2), "even odds are %g", clf_wide_score_of(0));
+	CHECK(clf_wide_score_of(1e6f) == 0, "certainty is %g", clf_wide_score_of(1e6f));
+	CHECK(clf_wide_score_of(-1e6f) == -1e6f, "the opposite is %g", clf_wide_score_of(-1e6f));
+	for (float m = -100; m < 15; m += 0.5f)
+		CHECK(clf_wide_score_of(m + 0.5f) > clf_wide_score_of(m), "scores do not rise at %g", m);
 }
 
 /* ---- the regression ---- */
@@ -651,6 +666,7 @@ main(void)
 	RUN(halves_are_the_nearest);
 	RUN(halves_stay_in_their_range);
 	RUN(values_are_sublinear_and_of_norm_1);
+	RUN(scores_of_extreme_margins);
 	RUN(regression_is_at_its_optimum);
 	RUN(factors_are_found);
 	RUN(factors_are_not_negative);

@@ -792,7 +792,8 @@ no_ngrams(void)
 	CHECK(clf_predict(again, scratch, "apple bridge", 12, probability, &error) == CLF_OK, "%s", error.message);
 	for (int k = 0; k < 2; k++)
 		CHECK(fabs(log(probability[k] / probability[2]) -
-				   model->scale[1] * (model->wide.bias[k] - model->wide.bias[2])) < 1e-5, "class %d is not its bias", k);
+				   model->scale[1] * (clf_wide_score_of(model->wide.bias[k]) -
+									  clf_wide_score_of(model->wide.bias[2]))) < 1e-5, "class %d is not its bias", k);
 	own.allocator.free(own.allocator.context, encoded);
 	clf_scratch_free(scratch);
 	clf_model_free(again);
@@ -816,7 +817,8 @@ scores_beyond_numbers(void)
 			for (int k = 0; k < 3; k++)
 				model->packed.dense_bias[k] = k ? 3e38f : -3e38f;
 		if (clf_has_wide(&model->config))
-			model->wide.bias[0] = 3e38f;
+			for (int k = 0; k < 3; k++)
+				model->wide.bias[k] = -3e38f;
 		CHECK(clf_scratch_new(model, &memory.allocator, &scratch, &error) == CLF_OK, "no scratch");
 		CHECK(clf_predict(model, scratch, "apple", 5, probability, &error) == CLF_ERR_CORRUPT &&
 			  error.status == CLF_ERR_CORRUPT && error.message[0] != '\0', "%s: no error", unit_architecture(architecture));

@@ -11,6 +11,8 @@
 #   make soak MINUTES=n  everything at once for so long; memory and latency stay flat
 #   make test-recipes  recipes of the README that need the npm registry or a minute's wait
 #   make matrix        everything on other Debian releases, in throw-away systems
+#   make bench         speed of training, prediction and the first call (test/bench/speed)
+#   make bench-peers   the same, and installs PyTorch and fastText to compare with
 #   make bench-accuracy DATA=dir   test accuracy on data sets (test/bench/accuracy)
 #   make bench-first-call          what a new connection pays (test/bench/first_call)
 #   make setup         only install what is missing
@@ -174,6 +176,12 @@ test-recipes:
 	scripts/setup build test recipes
 	command -v npm >/dev/null || scripts/setup npm
 	scripts/run-tests recipes
+bench:
+	scripts/setup build
+	DATA=$(DATA) test/bench/speed $(PARTS)
+bench-peers:
+	scripts/setup build peers
+	DATA=$(DATA) test/bench/speed $(PARTS)
 bench-accuracy:
 	scripts/setup build
 	test/bench/accuracy $(DATA) $(SETS)
@@ -197,5 +205,5 @@ matrix:
 
 build/always:
 .PHONY: all install installcheck clean setup demo test test-recipes unit fuzz fuzz-programs check-memory check-settings \
-	coverage soak matrix bench-accuracy bench-first-call build/always
+	coverage soak matrix bench bench-peers bench-accuracy bench-first-call build/always
 .SECONDARY:

@@ -11,7 +11,7 @@
 #include "error.h"
 
 #define CHUNK_BYTES (256 * 1024)	/* of gates: they and the weights share the L2 cache */
-#define TABLE_BYTES (2 * 1024 * 1024)
+#define TABLE_BYTES (2 * 1024 * 1024)	/* eight times as many are no faster */
 
 static size_t
 states(const ClfForward *forward)
@@ -39,6 +39,15 @@ take_table(ClfForward *forward)
 	memcpy(forward->table.gates, projected->gates, sizeof projected->gates);
 }
 
+size_t
+clf_table_ids(const ClfConfig *config, size_t ids)
+{
+	size_t		gates = clf_packed_columns(config) * sizeof(float);
+	size_t		room = TABLE_BYTES / (gates * (size_t) clf_directions(config));
+
+	return room < ids ? room : ids;
+}
+
 /* A buffer whose size is known before the first pass. */
 typedef struct Buffer
 {
@@ -50,8 +59,8 @@ typedef struct Buffer
 #define BUFFERS 16
 
 /*
- * The buffers of a model of so many ids; returns how many.  A table that the
- * model does not bring has room for as many tokens as fit into TABLE_BYTES.
+ * The buffers of a model of so many ids, with a table if the model does not
+ * bring one; returns how many.
  */
 static int
 list_buffers(ClfForward *forward, const ClfConfig *config, size_t ids, Buffer *list)
@@ -59,11 +68,10 @@ list_buffers(ClfForward *forward, const ClfConfig *config, size_t ids, Buffer *l
 	const ClfPacked *packed = forward->packed;
 	size_t		gates = columns(forward) * sizeof(float);
 	size_t		rows = CLF_FORWARD_ROWS;
-	size_t		table = TABLE_BYTES / (gates * (size_t) clf_directions(config));
+	size_t		table = clf_table_ids(config, ids);
 	size_t		chunk = CHUNK_BYTES / gates;
 	int			count = 0;
 
-	table = table < ids ? table : ids;
 	chunk = chunk > rows ? chunk : rows;
 	forward->chunk = chunk;
 	if (forward->table.gates[0] == NULL)
@@ -236,13 +244,28 @@ add_projection(ClfForward *forward, Projection *work, const void *x, float facto
 	work->count++;
 }
 
-/* Give a token of the first layer its gates. */
+/* Note that gates are to be computed from a token's embedding. */
 static void
-add_token(ClfForward *forward, Projection *work, int direction, uint32_t id)
+add_embedding(ClfForward *forward, Projection *work, size_t id, float *gates)
 {
 	const ClfModel *model = forward->model;
 	size_t		E = (size_t) model->config.embedding_dim;
 	const float *x = clf_model_tensor(model, model->table.embedding) + id * E;
+
+	if (forward->packed->bytes)
+	{
+		uint8_t    *bytes = forward->embedded + work->count * clf_packed_fours(E);
+
+		add_projection(forward, work, bytes, forward->kernels->quantise(E, x, bytes), gates);
+	}
+	else
+		add_projection(forward, work, x, 1.0f, gates);
+}
+
+/* Give a token of the first layer its gates. */
+static void
+add_token(ClfForward *forward, Projection *work, int direction, uint32_t id)
+{
 	float	   *gates = forward->gates + work->tokens * columns(forward);
 
 	if (id < forward->table.ids)
@@ -255,14 +278,7 @@ add_token(ClfForward *forward, Projection *work, int direction, uint32_t id)
 	}
 	else
 		forward->gates_of[work->tokens++] = gates;
-	if (forward->packed->bytes)
-	{
-		uint8_t    *bytes = forward->embedded + work->count * clf_packed_fours(E);
-
-		add_projection(forward, work, bytes, forward->kernels->quantise(E, x, bytes), gates);
-	}
-	else
-		add_projection(forward, work, x, 1.0f, gates);
+	add_embedding(forward, work, id, gates);
 }
 
 /* Give what stands at a place of a layer above the first its gates. */
@@ -317,17 +333,16 @@ project_steps(ClfForward *forward, int layer, int direction, size_t begin, size_
 }
 
 void
-clf_forward_fill_table(ClfForward *forward)
+clf_forward_project(ClfForward *forward, int direction, size_t ids, float *gates)
 {
-	for (int direction = 0; direction < clf_directions(&forward->model->config); direction++)
-		for (size_t id = 0; id < forward->table.ids;)
-		{
-			Projection	work = {0, 0};
+	for (size_t id = 0; id < ids;)
+	{
+		Projection	work = {0, 0};
 
-			while (id < forward->table.ids && work.tokens < forward->chunk)
-				add_token(forward, &work, direction, (uint32_t) id++);
-			project(forward, 0, direction, &work);
-		}
+		for (; id < ids && work.count < forward->chunk; id++)
+			add_embedding(forward, &work, id, gates + id * columns(forward));
+		project(forward, 0, direction, &work);
+	}
 }
 
 /* ---- steps ---- */

@@ -76,14 +76,20 @@ typedef struct ClfForward
 	float	   *scores;			/* [CLF_FORWARD_ROWS][dense_blocks][CLF_BLOCK] */
 } ClfForward;
 
+/* How many of a model's ids a table of input projections has room for. */
+extern size_t clf_table_ids(const ClfConfig *config, size_t ids);
+
 /* packed are weights of the model, in either form. */
 extern ClfStatus clf_forward_init(ClfForward *forward, const ClfModel *model,
 								  const ClfPacked *packed, ClfMem *mem,
 								  const ClfKernels *kernels, ClfError *error);
 extern void clf_forward_free(ClfForward *forward);
 
-/* Compute all projections of the table. */
-extern void clf_forward_fill_table(ClfForward *forward);
+/*
+ * Compute the input projections of the tokens 0 to ids - 1 for a direction of
+ * the first layer: gates [ids][blocks][CLF_BLOCK].
+ */
+extern void clf_forward_project(ClfForward *forward, int direction, size_t ids, float *gates);
 
 /*
  * Bytes that passes take of a network with so many ids and such dimensions of

@@ -199,27 +199,47 @@ write_model(ClfModel *model, uint64_t limit, ClfImageWrite write, void *context,
 	return CLF_OK;
 }
 
+/* Compute the projections that a model is to bring. */
+static ClfStatus
+compute_projections(ClfModel *model, ClfMem *mem, ClfError *error)
+{
+	ClfProjected *projected = &model->projected;
+	size_t		columns = clf_packed_columns(&model->config);
+	size_t		ids = clf_table_ids(&model->config, clf_model_ids(model));
+	ClfForward	forward;
+	ClfStatus	status = clf_forward_init(&forward, model, &model->packed, mem, clf_kernels(), error);
+
+	if (status != CLF_OK)
+		return status;
+	for (int direction = 0; direction < clf_directions(&model->config) && status == CLF_OK; direction++)
+	{
+		projected->gates[direction] = clf_mem_alloc(mem, ids * columns, sizeof(float));
+		if (projected->gates[direction] != NULL)
+			clf_forward_project(&forward, direction, ids, projected->gates[direction]);
+		else
+			status = clf_fail_memory(error);
+	}
+	projected->ids = ids;
+	clf_forward_free(&forward);
+	return status;
+}
+
 ClfStatus
 clf_image_write(const ClfModel *model, const ClfAllocator *allocator, size_t limit,
 				ClfImageWrite write, void *context, ClfError *error)
 {
 	ClfModel	complete = *model;
-	ClfForward	forward;
+	ClfStatus	status = CLF_OK;
 	ClfMem		mem;
-	ClfStatus	status;
 
-	if (!clf_has_deep(&model->config))
-		return write_model(&complete, limit, write, context, error);
 	clf_mem_init(&mem, allocator);
-	status = clf_forward_init(&forward, model, &model->packed, &mem, clf_kernels(), error);
-	if (status != CLF_OK)
-		return status;
-	clf_forward_fill_table(&forward);
-	complete.projected.ids = forward.table.ids;
-	for (int direction = 0; direction < clf_directions(&model->config); direction++)
-		complete.projected.gates[direction] = forward.table.gates[direction];
-	status = write_model(&complete, limit, write, context, error);
-	clf_forward_free(&forward);
+	memset(&complete.projected, 0, sizeof complete.projected);
+	if (clf_has_deep(&model->config))
+		status = compute_projections(&complete, &mem, error);
+	if (status == CLF_OK)
+		status = write_model(&complete, limit, write, context, error);
+	clf_mem_free(&mem, complete.projected.gates[0]);
+	clf_mem_free(&mem, complete.projected.gates[1]);
 	return status;
 }
 

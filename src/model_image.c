@@ -167,19 +167,25 @@ make_header(FileHeader *header, const uint8 *digest, uint64 layout, const struct
  * start of the server, as files are not to outlive that.
  */
 static bool
-authenticate(const FileHeader *header, uint8 *mac)
+authenticate(pg_hmac_ctx *hmac, const FileHeader *header, uint8 *mac)
 {
-	pg_hmac_ctx *hmac = pg_hmac_create(PG_SHA256);
-	bool		done;
-
-	if (hmac == NULL)
-		return false;
-	done = pg_hmac_init(hmac, (const uint8 *) GetMockAuthenticationNonce(), MOCK_AUTH_NONCE_LEN) >= 0 &&
+	return pg_hmac_init(hmac, (const uint8 *) GetMockAuthenticationNonce(), MOCK_AUTH_NONCE_LEN) >= 0 &&
 		pg_hmac_update(hmac, (const uint8 *) &PgStartTime, sizeof(PgStartTime)) >= 0 &&
 		pg_hmac_update(hmac, (const uint8 *) header, offsetof(FileHeader, mac)) >= 0 &&
 		pg_hmac_final(hmac, mac, PG_SHA256_DIGEST_LENGTH) >= 0;
+}
+
+/* Was a header authenticated by this server? */
+static bool
+is_authentic(const FileHeader *header)
+{
+	pg_hmac_ctx *hmac = pg_hmac_create(PG_SHA256);
+	uint8		mac[PG_SHA256_DIGEST_LENGTH];
+	bool		authentic = hmac != NULL && authenticate(hmac, header, mac) &&
+		memcmp(mac, header->mac, sizeof(mac)) == 0;
+
 	pg_hmac_free(hmac);
-	return done;
+	return authentic;
 }
 
 /* ---- attaching -------------------------------------------------------- */
@@ -236,7 +242,6 @@ ModelImageAttach(const uint8 *digest, MemoryContext context, Size *mapped)
 	uint64		layout = clf_image_layout();
 	char		path[MAXPGPATH];
 	Mapping    *mapping;
-	uint8		mac[PG_SHA256_DIGEST_LENGTH];
 	ClfModel   *model;
 	ClfError	error;
 	int			fd;
@@ -254,8 +259,7 @@ ModelImageAttach(const uint8 *digest, MemoryContext context, Size *mapped)
 		return NULL;
 	map_file(mapping, fd, digest, layout);
 	close(fd);
-	if (mapping->address == NULL || !authenticate(&mapping->found, mac) ||
-		memcmp(mac, mapping->found.mac, sizeof(mac)) != 0 ||
+	if (mapping->address == NULL || !is_authentic(&mapping->found) ||
 		clf_image_attach(&allocator, (char *) mapping->address + IMAGE_START,
 						 mapping->size - IMAGE_START, &model, &error) != CLF_OK)
 	{
@@ -318,8 +322,8 @@ create_file(const char *path)
 
 /* Write image and header to a new file; false, with errno, if that fails. */
 static bool
-fill_file(int fd, const uint8 *digest, uint64 layout, const ClfModel *model,
-		  const ClfAllocator *allocator)
+fill_file(int fd, pg_hmac_ctx *hmac, const uint8 *digest, uint64 layout,
+		  const ClfModel *model, const ClfAllocator *allocator)
 {
 	struct timespec times[2] = {{.tv_nsec = UTIME_NOW}, {.tv_nsec = 0}};
 	size_t		limit = GucKilobytes(textclf_shared_cache_size);
@@ -336,11 +340,31 @@ fill_file(int fd, const uint8 *digest, uint64 layout, const ClfModel *model,
 		return false;
 	status.st_mtime = time(NULL);
 	make_header(&header, digest, layout, &status);
-	if (!authenticate(&header, header.mac))
+	if (!authenticate(hmac, &header, header.mac))
 		return false;
 	times[1].tv_sec = header.modified;
 	return pwrite(fd, &header, sizeof(header), 0) == sizeof(header) &&
 		futimens(fd, times) == 0;
+}
+
+/* Write a new file whole; false, with errno and without the file, if that fails. */
+static bool
+write_file(const char *path, pg_hmac_ctx *hmac, const uint8 *digest, uint64 layout,
+		   const ClfModel *model, const ClfAllocator *allocator)
+{
+	int			fd = create_file(path);
+	bool		done;
+	int			saved_errno;
+
+	if (fd < 0)
+		return false;
+	done = fill_file(fd, hmac, digest, layout, model, allocator);
+	saved_errno = errno;
+	close(fd);
+	if (!done)
+		unlink(path);
+	errno = saved_errno;
+	return done;
 }
 
 void
@@ -348,13 +372,12 @@ ModelImagePublish(const uint8 *digest, const ClfModel *model)
 {
 	MemoryContext context;
 	ClfAllocator allocator;
+	pg_hmac_ctx *hmac;
 	uint64		layout = clf_image_layout();
 	char		path[MAXPGPATH];
 	char		part[MAXPGPATH + 16];
 	Size		mapped;
-	bool		done = false;
-	int			saved_errno;
-	int			fd;
+	bool		done;
 
 	if (textclf_shared_cache_size == 0 || !IsUnderPostmaster)
 		return;
@@ -364,25 +387,15 @@ ModelImagePublish(const uint8 *digest, const ClfModel *model)
 	image_path(path, digest, layout);
 	snprintf(part, sizeof(part), "%s.%d", path, MyProcPid);
 
-	fd = create_file(part);
-	if (fd >= 0)
-	{
-		done = fill_file(fd, digest, layout, model, &allocator);
-		saved_errno = errno;
-		close(fd);
-		errno = saved_errno;
-		/* many may have begun at once: all use the file of the first */
-		if (!done || ModelImageAttach(digest, context, &mapped) != NULL)
-			unlink(part);
-		else if (rename(part, path) < 0)
-		{
-			done = false;
-			unlink(part);
-		}
-	}
+	hmac = pg_hmac_create(PG_SHA256);	/* now, as it may raise an error */
+	done = hmac != NULL && write_file(part, hmac, digest, layout, model, &allocator);
+	/* many may have begun at once: all use the file of the first */
+	if (done && (ModelImageAttach(digest, context, &mapped) != NULL || rename(part, path) < 0))
+		unlink(part);
 	if (!done)
 		ereport(DEBUG1,
 				(errmsg_internal("could not share a model in file \"%s\": %m", path)));
+	pg_hmac_free(hmac);
 	MemoryContextDelete(context);
 }
 
@@ -457,7 +470,6 @@ ModelImageSweep(List *gone)
 static void
 transaction_ended(XactEvent event, void *argument)
 {
-	uint64		layout = clf_image_layout();
 	ListCell   *cell;
 
 	switch (event)
@@ -467,7 +479,7 @@ transaction_ended(XactEvent event, void *argument)
 			{
 				char		path[MAXPGPATH];
 
-				image_path(path, lfirst(cell), layout);
+				image_path(path, lfirst(cell), clf_image_layout());
 				unlink(path);
 			}
 			forgotten = NIL;

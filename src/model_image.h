@@ -4,7 +4,8 @@
  *	  (engine/clf.h) that are mapped read-only.
  *
  * A file is a cache of what a version's bytes decode to.  Losing one costs time
- * only, and no failure here is an error: what cannot be shared is private.
+ * only, and no failure here but lack of memory is an error: what cannot be
+ * shared is private.
  */
 #ifndef TEXTCLF_MODEL_IMAGE_H
 #define TEXTCLF_MODEL_IMAGE_H

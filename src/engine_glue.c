@@ -60,10 +60,25 @@ release(void *context, void *pointer)
 	pfree(pointer);
 }
 
+/* ClfAllocator.at_end */
+static bool
+call_at_end(void *context, void (*callback) (void *argument), void *argument)
+{
+	MemoryContextCallback *registered = MemoryContextAllocExtended(context, sizeof(MemoryContextCallback),
+																   MCXT_ALLOC_NO_OOM);
+
+	if (registered == NULL)
+		return false;
+	registered->func = callback;
+	registered->arg = argument;
+	MemoryContextRegisterResetCallback(context, registered);
+	return true;
+}
+
 ClfAllocator
 EngineAllocator(MemoryContext context)
 {
-	ClfAllocator allocator = {allocate, release, context};
+	ClfAllocator allocator = {allocate, release, context, call_at_end};
 
 	return allocator;
 }

@@ -63,6 +63,12 @@ typedef struct ClfAllocator
 	void	   *(*alloc) (void *context, size_t size);
 	void		(*free) (void *context, void *pointer);
 	void	   *context;
+
+	/*
+	 * Optional, for a host that may drop all memory at once without freeing
+	 * what lies in it: call callback before that.  False if it cannot.
+	 */
+	bool		(*at_end) (void *context, void (*callback) (void *argument), void *argument);
 } ClfAllocator;
 
 /*

@@ -40,6 +40,7 @@ clf_dataset_free(ClfDataset *data)
 	clf_vocab_free(&data->arrived_labels);
 	clf_vocab_free(&data->labels);
 	clf_vocab_free(&data->words);
+	clf_pattern_free(&data->pattern);
 	clf_mem_free(data->mem, data->rows);
 	clf_mem_free(data->mem, data->sequence);
 	clf_mem_free(data->mem, data->keys);
@@ -91,7 +92,7 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 	if (status != CLF_OK)
 		return status;
 	data->sequence_length = 0;
-	status = clf_encode(data->config, text, text_length, add_token, data, error);
+	status = clf_encode(data->config, data->mem, &data->pattern, text, text_length, add_token, data, error);
 	if (status == CLF_OK)
 		status = clf_vocab_add(&data->arrived_labels, label, label_length, &label_index, error);
 	if (status != CLF_OK)

@@ -10,6 +10,7 @@
 #define CLF_DATASET_H
 
 #include "clf.h"
+#include "mask.h"
 #include "mem.h"
 #include "vocab.h"
 
@@ -44,6 +45,7 @@ typedef struct ClfDataset
 	ClfMem	   *mem;
 	const ClfHost *host;
 	ClfConfig  *config;			/* the trainer's; "auto" is replaced on the way */
+	ClfPattern *pattern;		/* of option mask_pattern, from the first row on */
 	ClfVocab	tokens;			/* dictionary of all rows, by arrival */
 	ClfVocab	arrived_labels; /* labels by arrival */
 	ClfRow	   *rows;			/* prepared: training rows, then validation rows */

@@ -25,15 +25,15 @@ typedef struct Encoding
 
 /* Begin; end_text must follow, whatever happens. */
 static ClfStatus
-start_text(Encoding *encoding, const ClfConfig *config, const char *text,
-		   size_t length, ClfError *error)
+start_text(Encoding *encoding, const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
+		   const char *text, size_t length, ClfError *error)
 {
 	ClfStatus	status;
 
 	clf_walk_start(&encoding->walk, config->tokenizer, text, length);
 	if (!clf_masks(config))
 		return CLF_OK;
-	status = clf_mask_start(&encoding->mask, config, text, length, error);
+	status = clf_mask_start(&encoding->mask, config, mem, pattern, text, length, error);
 	return status == CLF_OK ? clf_walk_mask(&encoding->walk, &encoding->mask, error) : status;
 }
 
@@ -46,8 +46,8 @@ end_text(Encoding *encoding, const ClfConfig *config)
 
 /* How many tokens at the beginning of a text are not looked at. */
 static ClfStatus
-count_skipped(const ClfConfig *config, const char *text, size_t length,
-			  size_t *skipped, ClfError *error)
+count_skipped(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, const char *text,
+			  size_t length, size_t *skipped, ClfError *error)
 {
 	Encoding	encoding;
 	ClfTokenSpan span;
@@ -58,7 +58,7 @@ count_skipped(const ClfConfig *config, const char *text, size_t length,
 	*skipped = 0;
 	if (config->architecture != CLF_ARCH_LSTM)
 		return CLF_OK;
-	status = start_text(&encoding, config, text, length, error);
+	status = start_text(&encoding, config, mem, pattern, text, length, error);
 	while (status == CLF_OK && more)
 	{
 		status = clf_walk_next(&encoding.walk, &span, &more, error);
@@ -71,18 +71,18 @@ count_skipped(const ClfConfig *config, const char *text, size_t length,
 }
 
 ClfStatus
-clf_encode(const ClfConfig *config, const char *text, size_t length,
-		   ClfTokenSink sink, void *context, ClfError *error)
+clf_encode(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
+		   const char *text, size_t length, ClfTokenSink sink, void *context, ClfError *error)
 {
 	Encoding	encoding;
 	ClfTokenSpan span;
 	size_t		skipped;
 	bool		more = true;
-	ClfStatus	status = count_skipped(config, text, length, &skipped, error);
+	ClfStatus	status = count_skipped(config, mem, pattern, text, length, &skipped, error);
 
 	if (status != CLF_OK)
 		return status;
-	status = start_text(&encoding, config, text, length, error);
+	status = start_text(&encoding, config, mem, pattern, text, length, error);
 	for (size_t i = 0; status == CLF_OK && i < skipped + clf_encode_limit(config); i++)
 	{
 		status = clf_walk_next(&encoding.walk, &span, &more, error);

@@ -24,10 +24,10 @@ extern size_t clf_encode_limit(const ClfConfig *config);
 /*
  * Give the tokens of a text that are looked at to sink, in order: of more than
  * the limit the first ones, or the last ones with architecture lstm, as
- * Keras's pad_sequences does.
+ * Keras's pad_sequences does.  *pattern: see clf_mask_start.
  */
-extern ClfStatus clf_encode(const ClfConfig *config, const char *text,
-							size_t length, ClfTokenSink sink, void *context,
+extern ClfStatus clf_encode(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
+							const char *text, size_t length, ClfTokenSink sink, void *context,
 							ClfError *error);
 
 /*

@@ -6,7 +6,7 @@
  * for the pattern, whose places are merged: what either finds is masked whole.
  * Regular expressions are ICU's.  A pattern may come from anyone, so its steps
  * and its stack are bounded; ICU's memory is its own and is given back when a
- * text ends.  It must not know tokens.
+ * of the pattern's owner, at the latest (at_end).  It must not know tokens.
  */
 #include "mask.h"
 
@@ -63,6 +63,78 @@ open_pattern(const char *pattern, UParseError *place, UErrorCode *code)
 	return result;
 }
 
+static ClfStatus
+fail_pattern(UErrorCode code, ClfError *error)
+{
+	if (code == U_MEMORY_ALLOCATION_ERROR)
+		return clf_fail_memory(error);
+	clf_fail(error, CLF_ERR_LIMIT, "the regular expression of option \"mask_pattern\" takes too long for a text");
+	return clf_detail(error, "ICU says %s.", u_errorName(code));
+}
+
+struct ClfPattern
+{
+	ClfMem	   *mem;
+	bool		lasting;		/* its memory may not go before all other does */
+	URegularExpression *compiled;
+};
+
+/* ClfAllocator.at_end: ICU's memory is not the host's. */
+static void
+close_pattern(void *argument)
+{
+	ClfPattern *pattern = argument;
+
+	uregex_close(pattern->compiled);
+	pattern->compiled = NULL;
+}
+
+void
+clf_pattern_free(ClfPattern **pattern)
+{
+	if (*pattern == NULL)
+		return;
+	close_pattern(*pattern);
+	if (!(*pattern)->lasting)
+		clf_mem_free((*pattern)->mem, *pattern);
+	*pattern = NULL;
+}
+
+/* Make the pattern of a configuration ready, if it is not. */
+static ClfStatus
+prepare_pattern(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, ClfError *error)
+{
+	const ClfAllocator *allocator = &mem->allocator;
+	UErrorCode	code = U_ZERO_ERROR;
+	ClfPattern *result;
+
+	if (*pattern != NULL)
+		return CLF_OK;
+	result = clf_mem_alloc_zero(mem, 1, sizeof *result);
+	if (result == NULL)
+		return clf_fail_memory(error);
+	result->mem = mem;
+	if (allocator->at_end != NULL)
+	{
+		if (!allocator->at_end(allocator->context, close_pattern, result))
+		{
+			clf_mem_free(mem, result);
+			return clf_fail_memory(error);
+		}
+		result->lasting = true;
+	}
+	result->compiled = open_pattern(config->mask_pattern, NULL, &code);
+	uregex_setTimeLimit(result->compiled, PATTERN_STEPS, &code);
+	uregex_setStackLimit(result->compiled, PATTERN_STACK, &code);
+	if (U_FAILURE(code))
+	{
+		clf_pattern_free(&result);
+		return fail_pattern(code, error);
+	}
+	*pattern = result;
+	return CLF_OK;
+}
+
 ClfStatus
 clf_check_pattern(const char *pattern, ClfError *error)
 {
@@ -78,15 +150,6 @@ clf_check_pattern(const char *pattern, ClfError *error)
 	clf_fail(error, CLF_ERR_DATA, "option \"mask_pattern\" is not a regular expression");
 	return clf_detail(error, "ICU says %s in line %d, near character %d.", u_errorName(code),
 					  place.line > 0 ? (int) place.line : 1, place.offset > 0 ? (int) place.offset : 1);
-}
-
-static ClfStatus
-fail_pattern(UErrorCode code, ClfError *error)
-{
-	if (code == U_MEMORY_ALLOCATION_ERROR)
-		return clf_fail_memory(error);
-	clf_fail(error, CLF_ERR_LIMIT, "the regular expression of option \"mask_pattern\" takes too long for a text");
-	return clf_detail(error, "ICU says %s.", u_errorName(code));
 }
 
 static double
@@ -187,10 +250,11 @@ find_kind(ClfMask *mask)
 /* ---- the walk ---- */
 
 ClfStatus
-clf_mask_start(ClfMask *mask, const ClfConfig *config, const char *text,
-			   size_t length, ClfError *error)
+clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
+			   const char *text, size_t length, ClfError *error)
 {
 	UErrorCode	code = U_ZERO_ERROR;
+	ClfStatus	status;
 
 	memset(mask, 0, sizeof *mask);
 	mask->kinds = config->mask;
@@ -199,9 +263,10 @@ clf_mask_start(ClfMask *mask, const ClfConfig *config, const char *text,
 	mask->matched.name = PATTERN_NAME;
 	if (config->mask_pattern[0] != '\0')
 	{
-		mask->pattern = open_pattern(config->mask_pattern, NULL, &code);
-		uregex_setTimeLimit(mask->pattern, PATTERN_STEPS, &code);
-		uregex_setStackLimit(mask->pattern, PATTERN_STACK, &code);
+		status = prepare_pattern(config, mem, pattern, error);
+		if (status != CLF_OK)
+			return status;
+		mask->pattern = (*pattern)->compiled;
 		uregex_setFindProgressCallback(mask->pattern, may_go_on, mask, &code);
 		mask->pattern_text = utext_openUTF8(NULL, text, (int64_t) length, &code);
 		uregex_setUText(mask->pattern, mask->pattern_text, &code);
@@ -215,8 +280,6 @@ clf_mask_start(ClfMask *mask, const ClfConfig *config, const char *text,
 void
 clf_mask_end(ClfMask *mask)
 {
-	if (mask->pattern != NULL)
-		uregex_close(mask->pattern);
 	if (mask->pattern_text != NULL)
 		utext_close(mask->pattern_text);
 }

@@ -10,6 +10,10 @@
 #define CLF_MASK_H
 
 #include "clf.h"
+#include "mem.h"
+
+/* A pattern made ready, which takes ICU a while; NULL: not yet. */
+typedef struct ClfPattern ClfPattern;
 
 struct URegularExpression;
 struct UText;
@@ -31,7 +35,7 @@ typedef struct ClfMask
 	size_t		done;			/* end of the last place */
 	ClfMaskSpan found;			/* the next one of a kind; start is length if there is none */
 	ClfMaskSpan matched;		/* the next one of the pattern, likewise */
-	struct URegularExpression *pattern; /* NULL: none */
+	struct URegularExpression *pattern; /* NULL: none; belongs to a ClfPattern */
 	struct UText *pattern_text;
 	int			tries;			/* of the pattern */
 	double		begun;			/* CPU time when the pattern was first tried, 0: not yet */
@@ -40,12 +44,16 @@ typedef struct ClfMask
 /* Does a configuration mask anything? */
 extern bool clf_masks(const ClfConfig *config);
 
+extern void clf_pattern_free(ClfPattern **pattern);
+
 /*
- * Begin a text; clf_mask_end must follow, whatever happens.  CLF_ERR_LIMIT if
+ * Begin a text; clf_mask_end must follow, whatever happens.  *pattern is made
+ * ready from mem if it is NULL, and is for one text at a time.  CLF_ERR_LIMIT if
  * the pattern takes too long, here and below.
  */
-extern ClfStatus clf_mask_start(ClfMask *mask, const ClfConfig *config, const char *text,
-								size_t length, ClfError *error);
+extern ClfStatus clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem,
+								ClfPattern **pattern, const char *text, size_t length,
+								ClfError *error);
 extern void clf_mask_end(ClfMask *mask);
 
 /* The next place, after the last one; at the end of the text an empty one. */

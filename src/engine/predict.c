@@ -35,6 +35,7 @@ struct ClfScratch
 	size_t		rows_capacity;
 	size_t	   *order;			/* [rows_capacity] rows, the longest first */
 	float	   *z[CLF_BRANCHES];	/* [rows_capacity,C], NULL without the branch */
+	ClfPattern *pattern;		/* of option mask_pattern, from the first text on */
 	Row		   *row;			/* the one whose tokens are taken */
 
 	/* clf_tokens only */
@@ -126,6 +127,7 @@ clf_scratch_free(ClfScratch *scratch)
 
 	if (scratch == NULL)
 		return;
+	clf_pattern_free(&scratch->pattern);
 	clf_forward_free(&scratch->forward);
 	clf_grams_free(&scratch->grams);
 	clf_wide_scratch_free(&scratch->wide);
@@ -177,7 +179,7 @@ read_text(ClfScratch *scratch, Row *row, size_t start, const ClfText *text, ClfE
 		!clf_mem_grow(&scratch->mem, (void **) &scratch->ids, &scratch->ids_capacity,
 					  start + (size_t) model->config.maxlen, sizeof *scratch->ids))
 		return clf_fail_memory(error);
-	status = clf_encode(&model->config, text->bytes, text->length, take_token, scratch, error);
+	status = clf_encode(&model->config, &scratch->mem, &scratch->pattern, text->bytes, text->length, take_token, scratch, error);
 	if (status == CLF_OK && clf_has_deep(&model->config))
 		row->count = clf_pad(&model->config, scratch->ids + start, row->count);
 	if (status == CLF_OK && clf_has_wide(&model->config))
@@ -348,7 +350,7 @@ clf_tokens(const ClfModel *model, ClfScratch *scratch, const char *text,
 		return clf_fail_memory(error);
 	scratch->token_count = 0;
 	scratch->text_length = 0;
-	status = clf_encode(&model->config, text, length, add_token, scratch, error);
+	status = clf_encode(&model->config, &scratch->mem, &scratch->pattern, text, length, add_token, scratch, error);
 	if (status != CLF_OK)
 		return status;
 

@@ -20,7 +20,7 @@ walk_text(ClfTokenizerKind kind, int32_t kinds, const char *text, size_t length)
 
 	config.mask = kinds;
 	clf_walk_start(&walk, kind, text, length);
-	FUZZ_CHECK(clf_mask_start(&mask, &config, text, length, &error) == CLF_OK);
+	FUZZ_CHECK(clf_mask_start(&mask, &config, NULL, NULL, text, length, &error) == CLF_OK);
 	if (kinds != 0)
 		FUZZ_CHECK(clf_walk_mask(&walk, &mask, &error) == CLF_OK);
 	for (;;)

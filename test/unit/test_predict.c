@@ -411,14 +411,14 @@ keras_padding_and_truncation(void)
 	config.architecture = CLF_ARCH_LSTM;
 	config.tokenizer = CLF_TOKENIZER_KERAS;
 	config.maxlen = 5;
-	CHECK(clf_encode(&config, "a b c d e f g", 13, collect, words, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_encode(&config, NULL, NULL, "a b c d e f g", 13, collect, words, &error) == CLF_OK, "%s", error.message);
 	CHECK(strcmp(words, "c d e f g ") == 0, "of seven words remain %s", words);
 	CHECK(clf_pad(&config, ids, 3) == 5 && ids[0] == 0 && ids[1] == 0 && ids[2] == 7 && ids[4] == 9,
 		  "padding is not in front");
 	CHECK(clf_pad(&config, ids, 0) == 5 && ids[0] == 0 && ids[4] == 0, "nothing is not all padding");
 	config.architecture = CLF_ARCH_BILSTM;
 	words[0] = '\0';
-	CHECK(clf_encode(&config, "a b c d e f g", 13, collect, words, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_encode(&config, NULL, NULL, "a b c d e f g", 13, collect, words, &error) == CLF_OK, "%s", error.message);
 	CHECK(strcmp(words, "a b c d e ") == 0, "of seven words remain %s", words);
 	CHECK(clf_pad(&config, ids, 0) == 1 && ids[0] == 0, "nothing is not one padding");
 }

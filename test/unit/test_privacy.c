@@ -174,7 +174,13 @@ static ClfStatus
 tokens_of(int architecture, int kinds, const char *pattern, const char *text, size_t length, Joined *joined, ClfError *error)
 {
 	static ClfConfig config;
+	UnitMemory	memory;
+	ClfMem		mem;
+	ClfPattern *ready = NULL;
+	ClfStatus	status;
 
+	unit_memory_init(&memory);
+	clf_mem_init(&mem, &memory.allocator);
 	clf_config_init(&config);
 	config.architecture = architecture;
 	config.tokenizer = architecture == CLF_ARCH_LSTM ? CLF_TOKENIZER_KERAS : CLF_TOKENIZER_UNICODE;
@@ -182,7 +188,9 @@ tokens_of(int architecture, int kinds, const char *pattern, const char *text, si
 	config.mask = kinds;
 	snprintf(config.mask_pattern, sizeof config.mask_pattern, "%s", pattern);
 	memset(joined, 0, sizeof *joined);
-	return clf_encode(&config, text, length, join, joined, error);
+	status = clf_encode(&config, &mem, &ready, text, length, join, joined, error);
+	clf_pattern_free(&ready);
+	return memory.blocks == 0 ? status : clf_fail(error, CLF_ERR_MEMORY, "memory is kept");
 }
 
 static void
@@ -389,7 +397,7 @@ hostile_texts_end(void)
 			memcpy(text + i, parts[p], width);
 		clf_config_init(&config);
 		config.mask = ALL;
-		CHECK(clf_mask_start(&mask, &config, text, length, &error) == CLF_OK, "%s", error.message);
+		CHECK(clf_mask_start(&mask, &config, NULL, NULL, text, length, &error) == CLF_OK, "%s", error.message);
 		do
 			CHECK(clf_mask_next(&mask, &span, &error) == CLF_OK, "%s", error.message);
 		while (span.start < length);

@@ -5,8 +5,9 @@
  * Two walks over the text that do not know of each other, one for kinds and one
  * for the pattern, whose places are merged: what either finds is masked whole.
  * Regular expressions are ICU's.  A pattern may come from anyone, so its steps
- * and its stack are bounded; ICU's memory is its own and is given back when a
- * of the pattern's owner, at the latest (at_end).  It must not know tokens.
+ * and its stack are bounded.  ICU's memory is not the host's: it is given back
+ * with the pattern, at the latest when the host's goes (ClfAllocator.at_end).
+ * It must not know tokens.
  */
 #include "mask.h"
 

@@ -528,7 +528,7 @@ decode_option(ClfConfig *config, const ClfOption *option, const json_t *value)
 	int32_t		integer = 0;
 	double		real;
 
-	switch (option->type)
+	switch (option->type)		/* LCOV_EXCL_BR_LINE: there is no further type */
 	{
 		case CLF_OPTION_REAL:
 			if (type != JSON_REAL && type != JSON_INTEGER)

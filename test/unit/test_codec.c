@@ -660,7 +660,8 @@ static void
 lying_scales(void)
 {
 	static const uint32_t scales[] = {
-		0x7FC00000u, 0x7F800000u, 0xFF800000u, 0xBF800000u /* -1 */ , 0x7F7FFFFFu	/* the largest float */
+		0x7FC00000u, 0x7F800000u, 0xFF800000u, 0xBF800000u /* -1 */ , 0x7F7FFFFFu /* the largest float */ ,
+		0x60AD78ECu				/* 1e20, more than sums of bytes can bear */
 	};
 
 	for (size_t i = 0; i < sizeof scales / sizeof scales[0]; i++)

@@ -240,15 +240,19 @@ lstm_step(size_t rows, size_t blocks, const float *const *gates,
 static float
 quantise(size_t n, const float *restrict x, uint8_t *restrict q)
 {
-	float		largest = 0;
+	uint32_t	most = 0;		/* numbers without sign are in the order of their bits */
+	float		largest;
 	float		inverse;
 
 	for (size_t i = 0; i < n; i++)
 	{
-		float		size = __builtin_fabsf(x[i]);
+		uint32_t	bits;
 
-		largest = size > largest ? size : largest;
+		memcpy(&bits, x + i, sizeof bits);
+		bits &= 0x7FFFFFFF;
+		most = bits > most ? bits : most;
 	}
+	memcpy(&largest, &most, sizeof largest);
 	/* what is that small adds nothing to a sum */
 	inverse = largest > 1e-30f ? 127.0f / largest : 0;
 	for (size_t i = 0; i < n; i++)

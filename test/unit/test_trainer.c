@@ -4,6 +4,8 @@
  */
 #include "unit.h"
 
+#include <time.h>
+
 #include "dataset.h"
 
 #if defined(__x86_64__)
@@ -948,7 +950,7 @@ summary_with_a_linear_branch(void)
 	}
 }
 
-/* A step is short, whatever the network; the real clock, so the limit is wide. */
+/* A step is short, whatever the network; by this process's time, for others may use the cores as well. */
 static void
 steps_are_short(void)
 {
@@ -976,10 +978,10 @@ steps_are_short(void)
 	}
 	do
 	{
-		double		start = host.host.seconds(&host);
+		clock_t		start = clock();
 
 		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
-		longest = fmax(longest, host.host.seconds(&host) - start);
+		longest = fmax(longest, (double) (clock() - start) / CLOCKS_PER_SEC);
 	} while (progress.phase != CLF_PHASE_DONE);
 	printf("# longest step: %.0f ms, with sanitizers\n", 1000 * longest);
 	clf_trainer_free(trainer);

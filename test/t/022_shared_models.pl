@@ -277,7 +277,8 @@ $node->reload;
 crash();
 is(count(), 1, 'unless it is to be kept');
 is(ask("$forget; SELECT shared FROM textclf_cache") =~ /\nt$/, 1, 'then it is used again');
-$node->restart('immediate');
+$node->stop('immediate');
+$node->start;
 is(count(), 0, 'a start of the server removes it');
 $node->stop;
 

@@ -332,13 +332,58 @@ def parallel(found):
             ratio(figures[2], figures[1]))
 
 
+# ---- what grows with what ----
+
+GROWTH = [  # rows, tokens of a text, classes, words
+    ("rows", [(4000, 40, 4, 20000), (8000, 40, 4, 20000), (16000, 40, 4, 20000), (32000, 40, 4, 20000)]),
+    ("tokens of a text", [(8000, 20, 4, 20000), (8000, 40, 4, 20000), (8000, 80, 4, 20000)]),
+    ("classes", [(8000, 20, 2, 20000), (8000, 20, 10, 20000), (8000, 20, 100, 20000), (8000, 20, 1000, 20000)]),
+    ("words", [(32000, 40, 4, 10000), (32000, 40, 4, 100000), (32000, 40, 4, 1000000)]),
+]
+
+
+def make_growth(session, count, tokens, classes, words):
+    """Table growth: a text's first words tell its class, the others are any."""
+    draw = random.Random(count + tokens + classes + words)
+    path = f"{DIRECTORY}/growth.tsv"
+    with open(path, "w") as file:
+        for i in range(count):
+            label = i % classes
+            text = [f"c{label}x{draw.randrange(3)}"] + [f"w{int(draw.random() * words)}" for _ in range(tokens - 1)]
+            file.write(f"{label}\t{' '.join(text)}\n")
+    session.run(f"DROP TABLE IF EXISTS growth;\n CREATE TABLE growth (label text, body text);\n"
+                f"\\copy growth FROM '{path}'\n VACUUM ANALYZE growth")
+
+
+def growth(found):
+    """The default architecture with small embeddings, one epoch, as one thing grows at a time."""
+    session = Session()
+    session.run("SET client_min_messages = warning; SET textclf.progress = off")
+    for what, steps in GROWTH:
+        table(f"As {what} grow", what, "training, s", "prediction, rows/s", "model, MB")
+        for step in steps:
+            make_growth(session, *step)
+            seconds = session.milliseconds(
+                "SELECT textclf_train('growth', 'body', 'label', 'growth', '{\"epochs\": 1, \"embedding_dim\": 16, "
+                f"\"units\": 64, \"num_words\": {max(step[3], 3)}, \"min_count\": 1, \"min_rows\": 1, "
+                "\"char_ngrams\": false, \"wide_c\": 10}')") / 1000
+            query = "SELECT count(textclf_predict('growth', body)) FROM (SELECT body FROM growth LIMIT 4000) AS t"
+            session.run(query)
+            rate = 4000 / statistics.median(session.milliseconds(query) for _ in range(ROUNDS)) * 1000
+            size = float(session.value("SELECT bytes FROM textclf_models WHERE name = 'growth' AND deployed")) / 1e6
+            value = {"rows": step[0], "tokens of a text": step[1], "classes": step[2], "words": step[3]}[what]
+            row(f"{value:,}", number(seconds), number(rate), number(size))
+    session.close()
+
+
 def main():
-    parts = {part.__name__: part for part in (scan, first, memory, tps, train, parallel)}
+    parts = {part.__name__: part for part in (scan, first, memory, tps, train, parallel, growth)}
     wanted = sys.argv[1:] or list(parts)
     server = Session()
     server.run("SET client_min_messages = warning; CREATE EXTENSION textclf; SET textclf.progress = off")
     found = peers.find(server)
-    prepare(server, found)
+    if wanted != ["growth"]:
+        prepare(server, found)
     for name in wanted:
         parts[name](found)
 

@@ -35,7 +35,7 @@ fuzz_free(void *context, void *block)
 	free(block);
 }
 
-static const ClfAllocator fuzz_allocator = {fuzz_alloc, fuzz_free, NULL};
+static const ClfAllocator fuzz_allocator = {.alloc = fuzz_alloc, .free = fuzz_free};
 
 /*
  * Explain a text: finite weights, or a reason why not; true if there are some.

@@ -326,7 +326,7 @@ suit_bilstm(ClfConfig *config, size_t rows)
 	set_int(&config->bidirectional, 1);
 	set_int(&config->pooling, CLF_POOLING_MAX_MEAN);
 	set_real(&config->dropout, 0.5);
-	set_real(&config->word_dropout, 0.1);
+	set_real(&config->word_dropout, rows < FEW_ROWS ? 0.1 : 0.3);
 	set_int(&config->schedule, CLF_SCHEDULE_LINEAR);
 	set_real(&config->clip_norm, 1.0);
 	set_int(&config->batch_size, between(8, (double) rows / 100, rows < FEW_ROWS ? 32 : 64));

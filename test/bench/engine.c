@@ -145,7 +145,7 @@ check(ClfStatus status, const ClfError *error)
 static ClfModel *
 make_model(const Shape *shape, ClfRng *rng)
 {
-	ClfAllocator allocator = {allocate, release, NULL};
+	ClfAllocator allocator = {.alloc = allocate, .free = release};
 	ClfModel   *model;
 	ClfError	error;
 	uint32_t	index;

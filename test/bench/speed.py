@@ -126,7 +126,7 @@ def prepare(server, found):
         make_texts(server, shape, count)
         for precision in ("float32", "int8"):
             server.run(f"SELECT textclf_train('{shape}', 'body', 'label', '{shape}_{precision}', "
-                       + options(shape) + ")")
+                       + options(shape, precision=precision) + ")")
     if DATA:
         for split in ("train", "test"):
             server.run(f"CREATE TABLE ag_{split} (label text, body text);\n"

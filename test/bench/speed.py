@@ -131,7 +131,7 @@ def prepare(server, found):
         for split in ("train", "test"):
             server.run(f"CREATE TABLE ag_{split} (label text, body text);\n"
                        f"\\copy ag_{split} FROM PROGRAM 'gzip -dc {DATA}/ag_news/{split}.tsv.gz'\n"
-                       f"ALTER TABLE ag_{split} ADD id serial;\n VACUUM ANALYZE ag_{split}")
+                       f"ALTER TABLE ag_{split} ADD id serial PRIMARY KEY;\n VACUUM ANALYZE ag_{split}")
         server.run("SELECT textclf_train('ag_train', 'body', 'label', 'ag')")
     if "torch" in found:
         server.run(peers.TORCH.format(here=os.path.dirname(os.path.abspath(__file__)), directory=DIRECTORY))

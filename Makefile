@@ -14,7 +14,6 @@
 #   make bench         speed of training, prediction and the first call (test/bench/speed)
 #   make bench-peers   the same, and installs PyTorch and fastText to compare with
 #   make bench-accuracy DATA=dir   test accuracy on data sets (test/bench/accuracy)
-#   make bench-first-call          what a new connection pays (test/bench/first_call)
 #   make setup         only install what is missing
 #
 # Nothing here needs PostgreSQL to be read: a fresh machine has no pg_config.
@@ -177,17 +176,14 @@ test-recipes:
 	command -v npm >/dev/null || scripts/setup npm
 	scripts/run-tests recipes
 bench:
-	scripts/setup build
+	scripts/setup build bench
 	DATA=$(DATA) test/bench/speed $(PARTS)
 bench-peers:
-	scripts/setup build peers
+	scripts/setup build bench peers
 	DATA=$(DATA) test/bench/speed $(PARTS)
 bench-accuracy:
-	scripts/setup build
+	scripts/setup build bench
 	test/bench/accuracy $(DATA) $(SETS)
-bench-first-call:
-	scripts/setup build
-	test/bench/first_call
 check-memory:
 	scripts/setup build memory
 	scripts/check-memory
@@ -205,5 +201,5 @@ matrix:
 
 build/always:
 .PHONY: all install installcheck clean setup demo test test-recipes unit fuzz fuzz-programs check-memory check-settings \
-	coverage soak matrix bench bench-peers bench-accuracy bench-first-call build/always
+	coverage soak matrix bench bench-peers bench-accuracy build/always
 .SECONDARY:

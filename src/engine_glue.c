@@ -342,6 +342,17 @@ EngineVerify(const char *name, int32 version, bytea *bytes, const uint8 *digest)
 				 errdetail("Its bytes do not have the SHA-256 that was stored with them.")));
 }
 
+void
+EngineCheckSize(Size size)
+{
+	if (size > GucKilobytes(textclf_max_model_size))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("model is too large"),
+				 errdetail("It takes %zu kB; textclf.max_model_size is %d kB.",
+						   size / 1024 + 1, textclf_max_model_size)));
+}
+
 bytea *
 EngineEncode(const ClfModel *model, uint8 *digest)
 {
@@ -354,12 +365,7 @@ EngineEncode(const ClfModel *model, uint8 *digest)
 
 	EngineCheck(clf_model_encode(model, &allocator, &encoded, &size, &error),
 				&error);
-	if (size > GucKilobytes(textclf_max_model_size))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("model is too large"),
-				 errdetail("It takes %zu kB; textclf.max_model_size is %d kB.",
-						   size / 1024 + 1, textclf_max_model_size)));
+	EngineCheckSize(size);
 
 	bytes = palloc(VARHDRSZ + size);
 	SET_VARSIZE(bytes, VARHDRSZ + size);

@@ -56,6 +56,9 @@ extern ClfModel *EngineDecode(MemoryContext context, EngineBytes kind,
 							  const char *name, int32 version,
 							  const void *bytes, Size size);
 
+/* Raise 54000 if so many bytes are more than textclf.max_model_size allows. */
+extern void EngineCheckSize(Size size);
+
 /*
  * Encode a model as a bytea in CurrentMemoryContext, its SHA-256 entered, and
  * give the digest.

@@ -216,18 +216,6 @@ compare_labels(const void *a, const void *b, void *argument)
 	return (first.length > second.length) - (first.length < second.length);
 }
 
-/* qsort comparator: by actual, then by predicted label */
-static int
-compare_cells(const void *a, const void *b)
-{
-	const ClfCell *first = a;
-	const ClfCell *second = b;
-
-	if (first->actual != second->actual)
-		return first->actual < second->actual ? -1 : 1;
-	return (first->predicted > second->predicted) - (first->predicted < second->predicted);
-}
-
 /* Copy the cells, with the places of the labels in order as their numbers. */
 static ClfCell *
 order_cells(const Judgement *judgement, const ClfCell *cells, size_t count)
@@ -244,7 +232,7 @@ order_cells(const Judgement *judgement, const ClfCell *cells, size_t count)
 		ordered[i].rows = cells[i].rows;
 	}
 	pfree(place);
-	qsort(ordered, count, sizeof(ClfCell), compare_cells);
+	qsort(ordered, count, sizeof(ClfCell), clf_compare_cells);
 	return ordered;
 }
 

@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "guc.h"
 #include "model_info.h"
 #include "model_store.h"
 #include "publish.h"
@@ -68,12 +67,7 @@ read_content(const char *name, bytea *bytes, NewVersion *content)
 	ClfModel   *model;
 	ModelInfo	info;
 
-	if (size > GucKilobytes(textclf_max_model_size))
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("model is too large"),
-				 errdetail("It takes %zu kB; textclf.max_model_size is %d kB.",
-						   size / 1024 + 1, textclf_max_model_size)));
+	EngineCheckSize(size);
 
 	/* The decoder first: it says what is wrong, a digest only that something is. */
 	model = EngineDecode(context, ENGINE_BYTES_FOREIGN, name, 0,

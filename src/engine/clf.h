@@ -545,6 +545,9 @@ extern ClfStatus clf_tally_add(ClfTally *tally, int actual, int predicted,
 /* The cells, *count of them, by actual, then by predicted; valid until the next call. */
 extern const ClfCell *clf_tally_cells(ClfTally *tally, size_t *count);
 
+/* qsort comparator of ClfCell: by actual class, then by predicted class. */
+extern int	clf_compare_cells(const void *a, const void *b);
+
 /* The reliability table [CLF_BINS]. */
 extern const ClfBin *clf_tally_bins(const ClfTally *tally);
 

@@ -33,6 +33,23 @@ clf_dataset_init(ClfDataset *data, ClfMem *mem, const ClfHost *host,
 	clf_vocab_init(&data->words, mem);
 }
 
+/* Release what only orders rows and counts tokens. */
+static void
+free_counts(ClfDataset *data)
+{
+	clf_mem_free(data->mem, data->keys);
+	clf_mem_free(data->mem, data->keys_spare);
+	clf_mem_free(data->mem, data->frequency);
+	clf_mem_free(data->mem, data->first_seen);
+	clf_mem_free(data->mem, data->rows_with);
+	clf_mem_free(data->mem, data->training_with);
+	clf_mem_free(data->mem, data->last_row);
+	clf_mem_free(data->mem, data->held_out);
+	data->keys = data->keys_spare = NULL;
+	data->frequency = data->first_seen = NULL;
+	data->rows_with = data->training_with = data->last_row = data->held_out = NULL;
+}
+
 void
 clf_dataset_free(ClfDataset *data)
 {
@@ -43,14 +60,7 @@ clf_dataset_free(ClfDataset *data)
 	clf_pattern_free(&data->pattern);
 	clf_mem_free(data->mem, data->rows);
 	clf_mem_free(data->mem, data->sequence);
-	clf_mem_free(data->mem, data->keys);
-	clf_mem_free(data->mem, data->keys_spare);
-	clf_mem_free(data->mem, data->frequency);
-	clf_mem_free(data->mem, data->first_seen);
-	clf_mem_free(data->mem, data->rows_with);
-	clf_mem_free(data->mem, data->training_with);
-	clf_mem_free(data->mem, data->last_row);
-	clf_mem_free(data->mem, data->held_out);
+	free_counts(data);
 	clf_mem_free(data->mem, data->id_of);
 	clf_mem_free(data->mem, data->word_rows);
 	clf_mem_free(data->mem, data->class_rows);
@@ -484,17 +494,7 @@ add_words(ClfDataset *data, ClfError *error)
 	if (data->position < data->keys_count)
 		return CLF_OK;
 	data->unknown_tokens = unknown_share(data);
-	clf_mem_free(data->mem, data->keys);
-	clf_mem_free(data->mem, data->keys_spare);
-	clf_mem_free(data->mem, data->frequency);
-	clf_mem_free(data->mem, data->first_seen);
-	clf_mem_free(data->mem, data->rows_with);
-	clf_mem_free(data->mem, data->training_with);
-	clf_mem_free(data->mem, data->last_row);
-	clf_mem_free(data->mem, data->held_out);
-	data->keys = data->keys_spare = NULL;
-	data->frequency = data->first_seen = NULL;
-	data->rows_with = data->training_with = data->last_row = data->held_out = NULL;
+	free_counts(data);
 	data->stage = CLF_PREPARE_DONE;
 	return CLF_OK;
 }

@@ -156,9 +156,8 @@ clf_tally_add(ClfTally *tally, int actual, int predicted, double probability,
 
 /* ---- results ---- */
 
-/* qsort comparator: by actual class, then by predicted class */
-static int
-compare_cells(const void *a, const void *b)
+int
+clf_compare_cells(const void *a, const void *b)
 {
 	const ClfCell *first = a;
 	const ClfCell *second = b;
@@ -179,7 +178,7 @@ clf_tally_cells(ClfTally *tally, size_t *count)
 			if (tally->cells[i].rows > 0)
 				tally->cells[used++] = tally->cells[i];
 		memset(tally->cells + used, 0, (tally->capacity - used) * sizeof *tally->cells);
-		qsort(tally->cells, used, sizeof *tally->cells, compare_cells);
+		qsort(tally->cells, used, sizeof *tally->cells, clf_compare_cells);
 		tally->sorted = true;
 	}
 	*count = tally->count;

@@ -215,7 +215,7 @@ start(void *context)
 	MemoryContext caller = MemoryContextSwitchTo(helpers->context);
 	BackgroundWorker worker = {
 		.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION,
-		.bgw_start_time = BgWorkerStart_RecoveryFinished,
+		.bgw_start_time = BgWorkerStart_ConsistentState,	/* a standby cross-validates */
 		.bgw_restart_time = BGW_NEVER_RESTART,
 		.bgw_library_name = "textclf",
 		.bgw_function_name = "textclf_helper_main",

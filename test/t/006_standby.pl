@@ -44,6 +44,10 @@ is(same_answer('the standby follows a deployment'), $first, 'back to the first a
 is( $standby->safe_psql('postgres', q{SELECT textclf_report('m@2')}),
 	$primary->safe_psql('postgres', q{SELECT textclf_report('m@2')}), 'and tells of it what the primary tells');
 
+is($standby->safe_psql('postgres', q{SET client_min_messages = warning; SET statement_timeout = '60s';
+	SELECT count(*) FROM textclf_cross_validate('rows', 'doc', 'label', 2, '{"epochs": 1, "units": 8, "workers": 2}')}),
+	'4', 'the standby cross-validates, with helpers');
+
 like(sqlstate($standby, 'postgres', sprintf($train, 1)), qr/^25006:/, 'a training on the standby is refused');
 like(sqlstate($standby, 'postgres', q{SELECT textclf_train_background('rows', 'doc', 'label', 'm')}),
 	qr/^25006:/, 'a background training on the standby is refused');

@@ -25,6 +25,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "arguments.h"
 #include "compat.h"
 #include "guc.h"
 #include "model_cache.h"
@@ -467,7 +468,7 @@ CachedModelClass(const CachedModel *cached, text *label)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("model \"%s\" does not know the label \"%s\"",
-						cached->name, text_to_cstring(label)),
+						cached->name, ArgumentBeginning(text_to_cstring(label))),
 				 errhint("textclf_predict_proba lists the labels that it knows.")));
 	return class_id;
 }

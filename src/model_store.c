@@ -29,6 +29,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "arguments.h"
 #include "compat.h"
 #include "model_image.h"
 #include "model_store.h"
@@ -270,7 +271,7 @@ ModelNameCheck(const char *name)
 		strchr(name, '@') != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("invalid model name \"%s\"", name),
+				 errmsg("invalid model name \"%s\"", ArgumentBeginning(name)),
 				 errdetail("A model name has 1 to %d bytes and no \"@\", which separates a name from a version.",
 						   MODEL_NAME_MAX)));
 }
@@ -297,7 +298,7 @@ ModelNameParse(const char *reference, char **name, int32 *version)
 	if (*digit != '\0' || at[1] == '0' || number == 0 || number > INT_MAX)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("invalid model version in \"%s\"", reference),
+				 errmsg("invalid model version in \"%s\"", ArgumentBeginning(reference)),
 				 errdetail("What follows \"@\" must be a positive integer.")));
 	*version = (int32) number;
 }

@@ -143,7 +143,7 @@ TrainRequestFromArguments(FunctionCallInfo fcinfo, TrainRequest *request)
 	if (model != NULL && model[0] == '{')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("model name \"%s\" looks like options", model),
+				 errmsg("model name \"%s\" looks like options", ArgumentBeginning(model)),
 				 errhint("Options come after the model: write options => '{...}'.")));
 	TrainRequestInit(request, PG_GETARG_OID(0),
 					 pstrdup(NameStr(*PG_GETARG_NAME(1))),

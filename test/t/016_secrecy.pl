@@ -53,6 +53,9 @@ my @statements = (
 	q{SET statement_timeout = 50; } . sprintf($train, 'many_classes', ', "epochs": 1000'),
 	q{SELECT count(textclf_predict('m', doc)), count(textclf_predict('nobody', doc)) FROM docs},
 	q{SELECT count(textclf_probability('m', doc, 'unheard')) FROM docs},
+	# arguments confused
+	map({ "SELECT $_ FROM (SELECT repeat('warm ', 60) || doc AS doc FROM docs) d" }
+		q{textclf_predict(doc, 'm')}, q{textclf_predict('m@' || doc, 'warm')}, q{textclf_probability('m', 'warm', doc)}),
 	q{CREATE TRIGGER t BEFORE INSERT ON inbox FOR EACH ROW EXECUTE FUNCTION textclf_classify('m', 'doc', 'label'); INSERT INTO inbox (doc) SELECT doc FROM docs},
 	q{DO $$ BEGIN PERFORM textclf_import('x', set_byte(b, i, 255 - get_byte(b, i))) FROM textclf_export('m') b, generate_series(100, 9000, 100) i;
 		EXCEPTION WHEN invalid_binary_representation THEN RAISE; END $$});

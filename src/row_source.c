@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -21,21 +22,19 @@
 #include "compat.h"
 #include "row_source.h"
 
-#define BATCH_ROWS 1000
-
 struct RowSource
 {
 	Portal		portal;
-	uint64		next;			/* row of the batch to give next */
-	uint64		count;			/* rows in the batch */
 	MemoryContext row_context;	/* the row that was given last */
 };
 
 char *
 RowSourceName(Oid relation)
 {
-	char	   *name = get_rel_name(relation);
+	char	   *name;
 
+	LockRelationOid(relation, AccessShareLock);
+	name = get_rel_name(relation);
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -182,18 +181,6 @@ RowSourceOpenVectors(Oid relation)
 	return open_cursor(relation, "word", "s.vector::pg_catalog.float4[]");
 }
 
-/* Fetch the next batch.  False at the end. */
-static bool
-fetch_batch(RowSource *source)
-{
-	if (SPI_tuptable != NULL)
-		SPI_freetuptable(SPI_tuptable);
-	SPI_cursor_fetch(source->portal, true, BATCH_ROWS);
-	source->count = SPI_processed;
-	source->next = 0;
-	return source->count > 0;
-}
-
 /* A column of a row as a detoasted text, or NULL. */
 static text *
 get_text(HeapTuple row, int column)
@@ -204,15 +191,19 @@ get_text(HeapTuple row, int column)
 	return isnull ? NULL : DatumGetTextPP(value);
 }
 
-/* The next row, or NULL at the end; what was made of the last one is gone. */
+/*
+ * The next row, or NULL at the end; what was made of the last one is gone.  One
+ * at a time, for a view may make texts of any size.
+ */
 static HeapTuple
 next_row(RowSource *source)
 {
 	CHECK_FOR_INTERRUPTS();
-	if (source->next >= source->count && !fetch_batch(source))
-		return NULL;
 	MemoryContextReset(source->row_context);
-	return SPI_tuptable->vals[source->next++];
+	if (SPI_tuptable != NULL)
+		SPI_freetuptable(SPI_tuptable);
+	SPI_cursor_fetch(source->portal, true, 1);
+	return SPI_processed > 0 ? SPI_tuptable->vals[0] : NULL;
 }
 
 bool

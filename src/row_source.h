@@ -42,7 +42,10 @@ extern bool RowSourceNextVector(RowSource *source, text **word, ArrayType **vect
 
 extern void RowSourceClose(RowSource *source);
 
-/* The relation's name, qualified and quoted, in CurrentMemoryContext. */
+/*
+ * The relation's name, qualified and quoted, in CurrentMemoryContext.  It keeps
+ * it until the transaction ends, as the columns keep theirs.
+ */
 extern char *RowSourceName(Oid relation);
 
 /* The type under any domain of a column; an error if there is no such column. */

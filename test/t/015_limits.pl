@@ -38,6 +38,15 @@ is(state_of(qq{SELECT textclf_train('texts', 'doc', 'name', 'long', '{$small}')}
 is( ask(q{SELECT textclf_predict('m', repeat('goal price star ', 2000)) = textclf_predict('m', repeat('goal price star ', 16700000))}),
 	't', 'what lies beyond the tokens that are looked at does not matter');
 
+# ---- a view that makes long texts: 600 MB, of which one is looked at at a time
+ask(q{CREATE VIEW made AS SELECT repeat('goal' || i || ' ', 1500000) AS doc, i % 2 AS label FROM generate_series(1, 60) i});
+my $reader = session_start($node, 'postgres', 'reader');
+session_send($reader, qq{SELECT rows FROM textclf_train('made', 'doc', 'label', 'made', '{$small}');});
+is(session_wait($reader, 300), "60\n", 'training on 60 texts of 10 MB that a view makes');
+my ($peak) = slurp_file("/proc/$reader->{pid}/status") =~ /^VmHWM:\s+(\d+) kB/m;
+cmp_ok($peak, '<', 200 * 1024, 'holds not all of them at once');
+session_end($reader);
+
 # ---- many columns
 ask(q{DO $$ BEGIN EXECUTE (SELECT 'CREATE TABLE wide (' || string_agg('c' || i || ' smallint', ', ') || ', doc text, label text)'
 	FROM generate_series(1, 1598) i); END $$;

@@ -12,6 +12,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "error.h"
 
 /* Values of the enums of the CBLAS interface. */
@@ -93,12 +97,32 @@ clf_blas_load(const char *path, ClfSgemm *sgemm, char *core_type,
 	return CLF_OK;
 }
 
+/*
+ * Does this CPU compute 512 bits in two halves?  AMD's first with AVX-512 (Zen
+ * 4, family 19h) does, and products with registers of 256 bits are faster there.
+ */
+static bool
+halves_registers(void)
+{
+#if defined(__x86_64__)
+	unsigned int eax,
+				ebx,
+				ecx,
+				edx;
+
+	return __builtin_cpu_is("amd") && __get_cpuid(1, &eax, &ebx, &ecx, &edx) &&
+		(eax >> 8 & 0xF) + (eax >> 20 & 0xFF) == 0x19;
+#else
+	return false;
+#endif
+}
+
 const char *
 clf_blas_core_type(void)
 {
 	const char *kernels = clf_kernels_name();
 
-	if (strcmp(kernels, "avx512") == 0)
+	if (strncmp(kernels, "avx512", 6) == 0 && !halves_registers())
 		return "SkylakeX";
-	return strcmp(kernels, "avx2") == 0 ? "Haswell" : NULL;
+	return strncmp(kernels, "avx", 3) == 0 ? "Haswell" : NULL;
 }

@@ -644,6 +644,15 @@ maxima(void)
 	}
 }
 
+/* Left to itself, OpenBLAS takes slow kernels on CPUs that are younger. */
+static void
+blas_is_told_what_to_take(void)
+{
+	bool		plain = strcmp(clf_kernels_name(), "generic") == 0;
+
+	CHECK((clf_blas_core_type() == NULL) == plain, "kernels %s", clf_kernels_name());
+}
+
 int
 main(void)
 {
@@ -680,5 +689,6 @@ main(void)
 			unit_run(name, tests[i].test);
 		}
 	}
+	unit_run("kernels_blas_is_told_what_to_take", blas_is_told_what_to_take);
 	return UNIT_RESULT();
 }

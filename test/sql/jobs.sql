@@ -98,6 +98,11 @@ SELECT model, source, state, phase, pid, epoch, epochs, loss > 0 AS loss, versio
 SELECT version, deployed, source FROM textclf_models WHERE name = 'm';
 SELECT textclf_cancel(:job);
 
+-- in a query that would have parallel workers
+SELECT count(set_config(name, 'regress', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+SELECT state FROM textclf_jobs WHERE job = :job;
+SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
+
 -- few rows; jobs that ended long ago are forgotten
 UPDATE textclf_job SET finished = now() - interval '31 days' WHERE id = :job;
 CREATE VIEW few AS SELECT * FROM docs WHERE number <= 20;

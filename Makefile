@@ -90,8 +90,8 @@ $(OBJS): build/server Makefile
 $(EXTENSION)$(DLSUFFIX): src/exports.map
 build/server: build/always
 	@mkdir -p build
-	@$(PG_CONFIG) --version --cflags --includedir-server | cmp -s - $@ || \
-		$(PG_CONFIG) --version --cflags --includedir-server > $@
+	@{ $(PG_CONFIG) --version --cflags --includedir-server; echo '$(CC) $(COPT)'; } > $@.new
+	@cmp -s $@.new $@ && rm $@.new || mv $@.new $@
 
 -include $(OBJS:.o=.d)
 

@@ -52,7 +52,7 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Build the extension and put it into the copy.
+# Build the extension, with $CC and $COPT if they are set, and put it into the copy.
 install_privately() {
 	pgxs=$(dirname "$(dirname "$("$PG_CONFIG" --pgxs)")")
 	system_bin=$("$PG_CONFIG" --bindir)
@@ -60,7 +60,7 @@ install_privately() {
 	system_share=$("$PG_CONFIG" --sharedir)
 	bindir=$work/root$system_bin
 
-	make -s -j"$jobs" all || return 1
+	make -s -j"$jobs" ${CC:+CC="$CC"} all || return 1
 	mkdir -p "$bindir" "$work/root$system_lib" "$work/root$system_share/extension"
 	cp "$system_bin"/* "$bindir"
 	ln -s "$system_lib"/* "$work/root$system_lib"
@@ -69,7 +69,7 @@ install_privately() {
 	done
 	ln -s "$system_share"/extension/* "$work/root$system_share/extension"
 	rm -f "$work/root$system_lib/textclf.so" "$work/root$system_share"/extension/textclf*
-	make -s install DESTDIR="$work/root" >/dev/null || return 1
+	make -s ${CC:+CC="$CC"} install DESTDIR="$work/root" >/dev/null || return 1
 	chown -R "$server_user" "$work" 2>/dev/null || [ "$(id -u)" != 0 ]
 }
 

@@ -168,6 +168,13 @@ tanh_fraction(float x, float *numerator, float *denominator)
 	*denominator = TANH_DENOMINATOR(x2);
 }
 
+/* The whole part of a number from 0 to 255.  What is no number, in a damaged image, becomes 0. */
+INLINE uint8_t
+to_byte(float x)
+{
+	return (uint8_t) (int32_t) (x > 0 ? x : 0);
+}
+
 /*
  * One block of units: z [CLF_BLOCK] weighted inputs, c [CLF_LANES] updated,
  * h [CLF_LANES] written, and as bytes (see CLF_ZERO) to q unless it is NULL.
@@ -197,7 +204,7 @@ cell(const float *restrict z, float *restrict c, float *restrict h, uint8_t *res
 	memcpy(h, out, sizeof out);
 	if (q != NULL)
 		for (int lane = 0; lane < CLF_LANES; lane++)
-			q[lane] = (uint8_t) (int32_t) (out[lane] * 127.0f + (CLF_ZERO + 0.5f));
+			q[lane] = to_byte(out[lane] * 127.0f + (CLF_ZERO + 0.5f));
 }
 
 static void
@@ -256,7 +263,7 @@ quantise(size_t n, const float *restrict x, uint8_t *restrict q)
 	/* what is that small adds nothing to a sum */
 	inverse = largest > 1e-30f ? 127.0f / largest : 0;
 	for (size_t i = 0; i < n; i++)
-		q[i] = (uint8_t) (int32_t) (x[i] * inverse + (CLF_ZERO + 0.5f));
+		q[i] = to_byte(x[i] * inverse + (CLF_ZERO + 0.5f));
 	return largest;
 }
 

@@ -307,7 +307,7 @@ options_refuse_what_is_out_of_range(void)
 			char	   *field;
 			double		real = side == 0 ? options[i].minimum - 5 :
 				side == 1 ? options[i].maximum * 2 + 1 : NAN;
-			int32_t		integer = (int32_t) real;
+			int32_t		integer = (int32_t) fmax(fmin(real, INT32_MAX), INT32_MIN);
 
 			if (options[i].type != CLF_OPTION_REAL && (side == 2 || real > INT32_MAX))
 				continue;

@@ -379,6 +379,32 @@ flipped_arrays(void)
 	free(buffer.bytes);
 }
 
+/* Numbers that are none are not looked at before a text is: it has no answer then. */
+static void
+no_numbers(void)
+{
+	for (int precision = CLF_PRECISION_FLOAT32; precision <= CLF_PRECISION_INT8; precision++)
+	{
+		Buffer		buffer;
+		ClfModel   *model;
+		ClfModel   *attached;
+		char	   *numbers;
+		ClfError	error;
+
+		unit_config(&config);
+		config.precision = precision;
+		config.layers = 2;
+		model = write_image(&buffer);
+		CHECK(clf_image_attach(&memory.allocator, buffer.bytes, buffer.size, &attached, &error) == CLF_OK, "%s", error.message);
+		numbers = (char *) attached->projected.gates[0];
+		clf_model_free(attached);
+		memset(numbers, 0xFF, (size_t) (buffer.bytes + buffer.size - numbers));
+		attach_damaged(&buffer, buffer.size, false, "precision", (size_t) precision);
+		clf_model_free(model);
+		free(buffer.bytes);
+	}
+}
+
 /* Slots that are all taken would be searched for ever. */
 static void
 full_slots(void)
@@ -440,6 +466,7 @@ main(void)
 	RUN(cut_off);
 	RUN(flipped_header);
 	RUN(flipped_arrays);
+	RUN(no_numbers);
 	RUN(full_slots);
 	RUN(no_room);
 	return UNIT_RESULT();

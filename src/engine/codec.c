@@ -21,6 +21,7 @@
 #include "tokenizer.h"
 
 #define MAX_HEADER 1048576
+#define MAX_VALUES 2000			/* of JSON; 8 layers in both directions have about 500 */
 #define MAX_SCALE 1e30f			/* of a row of bytes: far from overflow */
 #define LENGTH_BYTES 8
 #define HEADER_START "{\"__metadata__\":{\"textclf.digest\":\""
@@ -463,6 +464,30 @@ slice(const Reader *reader, size_t offset, size_t size)
 	return reader->bytes + offset;
 }
 
+/*
+ * Has JSON no more values than a writer has use for?  A million zeros would take
+ * the parser a tenth of a second, and blocks that are not the allocator's.
+ */
+static bool
+few_values(const char *text, size_t length)
+{
+	bool		quoted = false;
+	size_t		values = 0;
+
+	for (size_t i = 0; i < length; i++)
+	{
+		char		c = text[i];
+
+		if (c == '"')
+			quoted = !quoted;
+		else if (quoted)
+			i += c == '\\';
+		else
+			values += (c == ',') | (c == '[') | (c == '{');
+	}
+	return values <= MAX_VALUES;
+}
+
 static ClfStatus
 decode_header(Reader *reader)
 {
@@ -478,6 +503,8 @@ decode_header(Reader *reader)
 	if (bytes == NULL)
 		return corrupt(reader, "The header ends after the last byte.");
 	reader->data = LENGTH_BYTES + length;
+	if (!few_values((const char *) bytes, length))
+		return corrupt(reader, "The header has more than %d values.", MAX_VALUES);
 	reader->header = json_loadb((const char *) bytes, length, JSON_REJECT_DUPLICATES,
 								&json_error);
 	if (reader->header == NULL)
@@ -571,7 +598,7 @@ static ClfStatus
 decode_config(Reader *reader, const char *text)
 {
 	ClfConfig  *config = &reader->model->config;
-	json_t	   *object = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+	json_t	   *object = few_values(text, strlen(text)) ? json_loads(text, JSON_REJECT_DUPLICATES, NULL) : NULL;
 	int			count;
 	const ClfOption *options = clf_options(&count);
 	size_t		found = 0;

@@ -54,7 +54,7 @@ CREATE TABLE lies (id serial, pattern text, replacement text);
 INSERT INTO lies (pattern, replacement) VALUES
 	-- not JSON, or not the right kind
 	('^.*$', ''), ('^.*$', '[]'), ('^.*$', '{}'), ('^.*$', 'null'), ('}$', ''), ('^', '{'), ('}$', ',"a":{}}'),
-	('^.*$', repeat('[', 100000)), ('^.*$', '{"__metadata__":' || repeat('{"a":', 5000)),
+	('^.*$', repeat('[', 100000)), ('^.*$', '{"__metadata__":' || repeat('{"a":', 1500)),
 	-- metadata
 	('"__metadata__":{', '"__metadata__":[],"x":{'), ('"textclf.format":"1"', '"textclf.format":"2"'),
 	('"textclf.format":"1"', '"textclf.format":1'), ('"textclf.config":"', '"textclf.conf":"'),

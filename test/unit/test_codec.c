@@ -2,6 +2,8 @@
  * test_codec.c
  *	  Models to bytes and back, and bytes that lie.
  */
+#include <time.h>
+
 #include "half.h"
 #include "storage.h"
 #include "unit.h"
@@ -26,8 +28,12 @@ encoded_model(void)
 	config.architecture = architecture;
 	config.storage = storage;
 	config.precision = storage == CLF_STORAGE_INT8 ? CLF_PRECISION_INT8 : CLF_PRECISION_FLOAT32;
-	config.mask = 1 << CLF_MASK_EMAIL | 1 << CLF_MASK_PHONE;
-	strcpy(config.mask_pattern, "\"\\d+\xC3\xA9");
+	config.tokenizer = architecture == CLF_ARCH_LSTM ? CLF_TOKENIZER_KERAS : CLF_TOKENIZER_UNICODE;
+	if (architecture != CLF_ARCH_LINEAR)
+	{
+		config.mask = 1 << CLF_MASK_EMAIL | 1 << CLF_MASK_PHONE;
+		strcpy(config.mask_pattern, "\"\\d+\xC3\xA9");
+	}
 	config.embedding_dim = 2;
 	config.units = 2;
 	config.bidirectional = 1;
@@ -117,6 +123,25 @@ layout(void)
 	free(bytes);
 }
 
+/* Seconds of the CPU that refusing bytes takes; the least of some, as others disturb. */
+static double
+least_time(const void *data, size_t length)
+{
+	double		least = INFINITY;
+
+	for (int i = 0; i < 10 && least >= 0.01; i++)
+	{
+		clock_t		begin = clock();
+		ClfModel   *model;
+		ClfError	error;
+
+		if (clf_model_decode(&memory.allocator, data, length, &model, &error) == CLF_OK)
+			clf_model_free(model);
+		least = fmin(least, (double) (clock() - begin) / CLOCKS_PER_SEC);
+	}
+	return least;
+}
+
 /* Decode bytes that are damaged; what comes of it must be refused or sound. */
 static void
 decode_damaged(const void *data, size_t length, bool must_fail, const char *what,
@@ -150,6 +175,7 @@ decode_damaged(const void *data, size_t length, bool must_fail, const char *what
 	}
 	else
 	{
+		CHECK(length > 100000 || least_time(data, length) < 0.01, "%s %zu: takes over 10 ms", what, where);
 		CHECK(status == CLF_ERR_CORRUPT && error.status == status, "%s %zu: status %d", what, where, status);
 		CHECK(error.message[0] != '\0' && error.detail[0] != '\0', "%s %zu: no reason given", what, where);
 		CHECK(memory.peak - before < 64 * length + 65536, "%s %zu: takes %zu bytes for %zu", what, where,
@@ -220,6 +246,24 @@ every_bit_of_the_header(void)
 			decode_damaged(bytes, size, false, "bit flipped at", i);
 			bytes[i] ^= (unsigned char) (1 << bit);
 		}
+	clf_model_free(model);
+	free(bytes);
+}
+
+/* Bits of every kind of model: some, all of them with TEXTCLF_TEST_BITS=full, which takes minutes. */
+static void
+bits_flipped(void)
+{
+	const char *wanted = getenv("TEXTCLF_TEST_BITS");
+	size_t		step = wanted != NULL && strcmp(wanted, "full") == 0 ? 1 : 61;
+	ClfModel   *model = encoded_model();
+
+	for (size_t bit = (size_t) (3 * architecture + storage) % step; bit < 8 * size; bit += step)
+	{
+		bytes[bit / 8] ^= (unsigned char) (1 << bit % 8);
+		decode_damaged(bytes, size, false, "flipped bit", bit);
+		bytes[bit / 8] ^= (unsigned char) (1 << bit % 8);
+	}
 	clf_model_free(model);
 	free(bytes);
 }
@@ -842,6 +886,42 @@ same_label_twice(void)
 	free(bytes);
 }
 
+/* A header as long as it can be: start, item again and again, end; refused for what the detail says. */
+static void
+filled_header(const char *start, const char *item, const char *end, const char *detail)
+{
+	size_t		header = 1048576;
+	char	   *filled = malloc(8 + header);
+	size_t		length = 8 + strlen(start);
+	ClfModel   *model;
+	ClfError	error;
+
+	for (int i = 0; i < 8; i++)
+		filled[i] = (char) (header >> (8 * i));
+	memcpy(filled + 8, start, strlen(start));
+	for (int i = 0; length < 8 + header; i++)
+		filled[length++] = item[(size_t) i % strlen(item)];
+	memcpy(filled + length - strlen(end), end, strlen(end));
+	unit_memory_init(&memory);
+	decode_damaged(filled, 8 + header, true, item, 0);
+	CHECK(clf_model_decode(&memory.allocator, filled, 8 + header, &model, &error) == CLF_ERR_CORRUPT &&
+		  strstr(error.detail, detail) != NULL, "%s: %s", item, error.detail);
+	free(filled);
+}
+
+/* Values by the hundred thousand are not even read. */
+static void
+too_many_values(void)
+{
+	filled_header("[", "0,", "0]", "more than 2000 values");
+	filled_header("[", "[],", "0]", "more than 2000 values");
+	filled_header("{\"\\\"\":", "{\"a\":", "", "more than 2000 values");
+	filled_header("{\"__metadata__\":{\"textclf.format\":\"1\",\"textclf.icu_version\":\"72.1\","
+				  "\"textclf.tokenizer_version\":\"2\",\"textclf.config\":\"[", "0,", "0]\"}}", "not an object of known options");
+	/* a string is one value, however long */
+	filled_header("{\"__metadata__\":{\"x\":\"", "0,", "\"}}", "The format is not 1");
+}
+
 /* JSON nested as deep as it can be does not exhaust the stack. */
 static void
 deep_header(void)
@@ -916,6 +996,7 @@ main(void)
 	for_all_models("truncated_at_every_offset", truncated_at_every_offset);
 	for_all_models("longer_than_it_should", longer_than_it_should);
 	for_all_models("every_byte_flipped", every_byte_flipped);
+	for_all_models("bits_flipped", bits_flipped);
 	/* between them, these have every key and type of tensor that there is */
 	architecture = CLF_ARCH_LSTM;
 	storage = CLF_STORAGE_FLOAT16;
@@ -945,6 +1026,7 @@ main(void)
 	RUN(no_ngrams);
 	RUN(same_label_twice);
 	RUN(deep_header);
+	RUN(too_many_values);
 	RUN(longest_info);
 	RUN(scores_beyond_numbers);
 	return UNIT_RESULT();

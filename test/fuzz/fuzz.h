@@ -1,6 +1,6 @@
 /*
  * fuzz.h
- *	  What the fuzz targets share: a counting allocator, a check, listing and explaining.
+ *	  What the fuzz targets share: a counting allocator, a check, changes to bytes.
  */
 #ifndef FUZZ_H
 #define FUZZ_H
@@ -38,62 +38,19 @@ fuzz_free(void *context, void *block)
 static const ClfAllocator fuzz_allocator = {.alloc = fuzz_alloc, .free = fuzz_free};
 
 /*
- * Explain a text: finite weights, or a reason why not; true if there are some.
+ * Change bytes as data says.  Each four bytes of it are a change: a place, as a
+ * number of 16 bits from the start or, if the third byte is odd, before the
+ * end; and what is to stand there.
  */
-static inline int
-fuzz_explain(const ClfModel *model, const char *text, size_t length)
-{
-	ClfExplainer *explainer;
-	ClfError	error;
-	bool		done = false;
-	ClfStatus	status = clf_explainer_new(model, &fuzz_allocator, NULL, text, length, -1, &explainer, &error);
-
-	if (status != CLF_OK)
-	{
-		FUZZ_CHECK(status == CLF_ERR_ENCODING || status == CLF_ERR_CORRUPT || status == CLF_ERR_LIMIT);
-		return 0;
-	}
-	while (!done && status == CLF_OK)
-		status = clf_explainer_step(explainer, &done, &error);
-	FUZZ_CHECK(status == CLF_OK || status == CLF_ERR_CORRUPT);
-	if (status == CLF_OK)
-	{
-		const ClfExplanation *result = clf_explainer_result(explainer);
-
-		FUZZ_CHECK(isfinite(result->log_odds) && isfinite(result->base));
-		for (size_t i = 0; i < result->count; i++)
-			FUZZ_CHECK(isfinite(result->weights[i]) && result->tokens[i].end <= length);
-	}
-	clf_explainer_free(explainer);
-	return status == CLF_OK;
-}
-
-/* Read all that is shown of a model: every byte of it must be there. */
 static inline void
-fuzz_list(const ClfModel *model)
+fuzz_change(char *bytes, size_t size, const uint8_t *data, size_t count)
 {
-	size_t		length;
-	uint64_t	sum = clf_model_memory(model) + (uint64_t) clf_model_parameters(model) +
-		strlen(clf_model_icu_version(model));
-	const char *info = clf_model_info(model, &length);
-
-	for (size_t i = 0; i < length; i++)
-		sum += (unsigned char) info[i];
-	for (int k = 0; k < clf_model_classes(model); k++)
+	for (size_t i = 0; i + 4 <= count; i += 4)
 	{
-		const char *label = clf_model_label(model, k, &length);
+		size_t		place = (data[i] | (size_t) data[i + 1] << 8) % size;
 
-		sum += (uint64_t) clf_model_class(model, label, length);
+		bytes[data[i + 2] & 1 ? size - 1 - place : place] = (char) data[i + 3];
 	}
-	for (int id = 0; id < clf_model_vocabulary(model); id++)
-	{
-		const char *token = clf_model_token(model, id, &length);
-
-		for (size_t i = 0; token != NULL && i < length; i++)
-			sum += (unsigned char) token[i];
-		sum += clf_model_token_rows(model, id);
-	}
-	*(volatile uint64_t *) &sum;
 }
 
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -9,6 +9,7 @@
 
 #include "model.h"
 #include "rng.h"
+#include "tokenizer.h"
 
 #define MODELS 6
 
@@ -51,9 +52,34 @@ make_wide(ClfModel *model, ClfRng *rng)
 	clf_grams_free(&grams);
 }
 
-/* One of MODELS small models with random weights. */
+/* Everything set: what is left to a training, to its least value. */
+static void
+set_all(ClfConfig *config)
+{
+	int			count;
+	const ClfOption *options = clf_options(&count);
+
+	clf_config_init(config);
+	for (int i = 0; i < count; i++)
+	{
+		char	   *field = (char *) config + options[i].offset;
+		int32_t		integer = (int32_t) options[i].minimum;
+
+		if (options[i].initial >= options[i].minimum || options[i].type == CLF_OPTION_STRING)
+			continue;
+		if (options[i].type == CLF_OPTION_REAL)
+			memcpy(field, &options[i].minimum, sizeof(double));
+		else
+			memcpy(field, &integer, sizeof integer);
+	}
+}
+
+/*
+ * One of MODELS models with random weights: small ones, or such that have more
+ * units than a register.
+ */
 static ClfModel *
-make_model(int index)
+make_model(int index, bool small)
 {
 	static const int32_t architectures[MODELS] = {
 		CLF_ARCH_BILSTM, CLF_ARCH_LSTM, CLF_ARCH_HYBRID, CLF_ARCH_LINEAR, CLF_ARCH_LSTM, CLF_ARCH_HYBRID
@@ -65,20 +91,23 @@ make_model(int index)
 	ClfConfig  *config;
 
 	FUZZ_CHECK(clf_model_new(&fuzz_allocator, &model, &error) == CLF_OK);
+	model->tokenizer_version = CLF_TOKENIZER_VERSION;
+	strcpy(model->icu_version, "72.1");
 	config = &model->config;
-	clf_config_init(config);
+	set_all(config);
 	config->architecture = architectures[index];
 	config->tokenizer = index / 3;
 	config->char_ngrams = index == 2 || index == 3;
 	config->mask = index % 2 ? 31 : 1 << index;
 	if (index == 2 || index == 4)
 		strcpy(config->mask_pattern, "(?s)x+(a|b.)*?c|\\bq\\w");
-	config->maxlen = 5 + 10 * index;
+	config->maxlen = 5 + (small ? 1 : 10) * index;
 	config->embedding_dim = 3 + index;
-	config->units = 3 + 6 * index;
+	config->units = 3 + (small ? 1 : 6) * index;
 	config->layers = 1 + index % 2;
 	config->bidirectional = index != 1;
 	config->pooling = index % 3;
+	config->storage = small ? index % 3 : CLF_STORAGE_FLOAT32;
 	config->precision = index < 3 ? CLF_PRECISION_FLOAT32 : CLF_PRECISION_INT8;
 	for (int i = 0; i < STRINGS; i++)
 	{

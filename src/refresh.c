@@ -89,11 +89,17 @@ check_target(const Refresh *refresh)
 				 errdetail("It must be of an integer type.")));
 }
 
+/* May this call commit? */
+static bool
+may_commit(FunctionCallInfo fcinfo)
+{
+	return fcinfo->context != NULL && IsA(fcinfo->context, CallContext) &&
+		!castNode(CallContext, fcinfo->context)->atomic;
+}
+
 static void
 read_arguments(FunctionCallInfo fcinfo, Refresh *refresh)
 {
-	const CallContext *call = fcinfo->context != NULL && IsA(fcinfo->context, CallContext) ?
-		(CallContext *) fcinfo->context : NULL;
 	static const char *const names[] = {
 		"target", "text_column", "label_column", "version_column", "model", "chunk_rows"
 	};
@@ -109,7 +115,7 @@ read_arguments(FunctionCallInfo fcinfo, Refresh *refresh)
 
 	PreventCommandIfReadOnly("textclf_refresh()");
 	refresh->version = ModelCacheLookup(refresh->reference)->version;	/* may it be used? */
-	if (call == NULL || call->atomic)
+	if (!may_commit(fcinfo))
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("textclf_refresh cannot run inside a transaction block"),
@@ -316,7 +322,8 @@ textclf_refresh(PG_FUNCTION_ARGS)
 	Refresh		refresh = {0};
 	int			passes = 0;
 
-	if (SPI_connect_ext(SPI_OPT_NONATOMIC) != SPI_OK_CONNECT)
+	/* not so in a subtransaction, whose abort would free the memory of SPI twice */
+	if (SPI_connect_ext(may_commit(fcinfo) ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	read_arguments(fcinfo, &refresh);
 	refresh.row_context = AllocSetContextCreate(CurrentMemoryContext,

@@ -81,6 +81,17 @@ SELECT tableoid::regclass, "Queue", "Version", count(*) FROM "Parts" GROUP BY 1,
 BEGIN;
 CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm');
 ROLLBACK;
+BEGIN;
+SAVEPOINT s;
+CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm');
+ROLLBACK TO s;
+SAVEPOINT s;
+CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm');
+ROLLBACK TO s;
+SAVEPOINT s;
+CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm');
+ROLLBACK TO s;
+COMMIT;
 CREATE FUNCTION within() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CALL textclf_refresh('refresh.inbox', 'body', 'queue', 'version', 'm'); END $$;
 SELECT within();
 -- a procedure may call it, with transactions of its own; with a search_path of its own it cannot commit

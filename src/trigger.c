@@ -75,17 +75,27 @@ check_call(FunctionCallInfo fcinfo)
 						data->tg_trigger->tgname)));
 }
 
-/* The number of a column that an argument names. */
+/*
+ * The number of a column that an argument names.  Not a generated one: that is
+ * computed when BEFORE triggers are done, from what they leave.
+ */
 static int
 find_column(const TriggerData *data, const char *name)
 {
-	int			column = SPI_fnumber(RelationGetDescr(data->tg_relation), name);
+	TupleDesc	descriptor = RelationGetDescr(data->tg_relation);
+	int			column = SPI_fnumber(descriptor, name);
 
 	if (column <= 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("column \"%s\" of relation \"%s\" does not exist",
 						name, RelationGetRelationName(data->tg_relation))));
+	if (TupleDescAttr(descriptor, column - 1)->attgenerated != '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("trigger \"%s\" cannot use generated column \"%s\"",
+						data->tg_trigger->tgname, name),
+				 errdetail("It is computed after the trigger has been fired.")));
 	return column;
 }
 

@@ -38,7 +38,7 @@ CREATE TRIGGER classify BEFORE INSERT ON parted FOR EACH ROW EXECUTE FUNCTION te
 INSERT INTO parted VALUES ('where is my parcel') RETURNING topic;
 
 -- errors name trigger and model
-CREATE TABLE wrong (body text, topic text, n int);
+CREATE TABLE wrong (body text, topic text, n int, made text GENERATED ALWAYS AS (body || n) STORED);
 CREATE FUNCTION try_trigger(definition text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
 	context text;
@@ -60,6 +60,8 @@ SELECT try_trigger(t) FROM unnest(ARRAY[
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'txet', 'topic')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'cipot')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'n', 'topic')$$,
+	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'made', 'topic')$$,
+	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'made')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'n')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', 'high')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body')$$,

@@ -204,8 +204,11 @@ prepare_network(ClfExplainer *explainer, ClfSgemm sgemm, ClfError *error)
 	shard->slot = clf_mem_alloc(mem, R * T, sizeof *shard->slot);
 	if (!shard->active || !shard->offset || !shard->length || !shard->ids || !shard->slot)
 		return clf_fail_memory(error);
-	return clf_network_init(&explainer->network, mem, &model->config, &model->table,
-							clf_kernels(), sgemm, R * T, R, true, error);
+	status = clf_network_init(&explainer->network, mem, &model->config, &model->table,
+							  clf_kernels(), sgemm, R * T, R, true, error);
+	if (status == CLF_OK)
+		clf_network_load(&explainer->network, model->weights);
+	return status;
 }
 
 /* Tokens, class, and what the branches need. */
@@ -410,8 +413,7 @@ start_pass(ClfExplainer *explainer)
 		shard->slot[i] = (uint32_t) i;
 		shard->active[i / rows] = rows;
 	}
-	clf_network_start_head(&explainer->network, explainer->model->weights, shard,
-						   &explainer->gradient, head, explainer);
+	clf_network_start_head(&explainer->network, shard, &explainer->gradient, head, explainer);
 	/* the tokens, not the padding, move away from the unknown one */
 	for (size_t i = 0; i < explainer->read * (size_t) rows; i++)
 	{

@@ -13,6 +13,7 @@
 
 #define CLF_LANES 16			/* units of a block in packed weights */
 #define CLF_BLOCK (4 * CLF_LANES)	/* the four gates i, f, c, o of such a block */
+#define CLF_PANEL 32			/* columns of weights that training reads together */
 #define CLF_ZERO 128			/* what 0 is among the bytes of inputs and states */
 
 #define CLF_KERNEL_SETS 4		/* at most, on any platform */
@@ -23,6 +24,13 @@ typedef struct ClfKernels
 
 	/* C = op(A) op(B) + beta C: the engine's own product, see ClfSgemm */
 	ClfSgemm	sgemm;
+
+	/*
+	 * Training: c [n,N] = a [n,K] w, or added to c, with w [K,N] in panels (see
+	 * panels.h).  Rows of a are lda apart, those of c ldc.
+	 */
+	void		(*multiply) (size_t n, size_t K, size_t N, const float *a, size_t lda,
+							 const float *w, bool add, float *c, size_t ldc);
 
 	/*
 	 * Training, one time step of n rows.  On entry gates [n,4H] holds the

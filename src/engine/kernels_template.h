@@ -4,8 +4,9 @@
  *	  KERNELS_NAME, KERNELS_FUNCTION, KERNELS_VECTOR, the floats of a register,
  *	  and KERNELS_ROWS, the rows whose sums prediction keeps in registers.
  *
- * Loops over units are left to the compiler's vectoriser.  The products of
- * prediction, where registers must be planned, are in kernels_predict.h.
+ * Loops over units are left to the compiler's vectoriser.  The products by
+ * weights, where registers must be planned, are in kernels_predict.h and, for
+ * training, kernels_product.h.
  */
 #include <string.h>
 
@@ -206,10 +207,12 @@ own_sgemm(bool transpose_a, bool transpose_b, int m, int n, int k,
 }
 
 #include "kernels_predict.h"
+#include "kernels_product.h"
 
 static const ClfKernels kernels = {
 	.name = KERNELS_NAME,
 	.sgemm = own_sgemm,
+	.multiply = multiply,
 	.lstm_forward = lstm_forward,
 	.lstm_backward = lstm_backward,
 	.axpy = axpy,

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "panels.h"
 
 /* ---- buffers ---- */
 
@@ -21,7 +22,7 @@ typedef struct Buffer
 	size_t		count;
 } Buffer;
 
-#define MAX_BUFFERS (CLF_MAX_LAYERS * 7 + 16)
+#define MAX_BUFFERS (CLF_MAX_LAYERS * 15 + 16)
 
 static int
 add_buffer(Buffer *buffers, int count, void *pointer, size_t rows, size_t columns)
@@ -50,10 +51,19 @@ list_buffers(ClfNetwork *network, const ClfConfig *config,
 
 	for (int layer = 0; layer < config->layers; layer++)
 	{
+		size_t		input = clf_layer_input(config, layer);
+
 		for (int direction = 0; direction <= (config->bidirectional ? 1 : 0); direction++)
 		{
 			ClfLstmBuffers *lstm = &network->lstm[layer][direction];
 
+			n = add_buffer(buffers, n, &lstm->kernel, 1, clf_panels_floats(input, 4 * H));
+			n = add_buffer(buffers, n, &lstm->recurrent, 1, clf_panels_floats(H, 4 * H));
+			if (training)
+			{
+				n = add_buffer(buffers, n, &lstm->kernel_back, 1, clf_panels_floats(4 * H, input));
+				n = add_buffer(buffers, n, &lstm->recurrent_back, 1, clf_panels_floats(4 * H, H));
+			}
 			n = add_buffer(buffers, n, &lstm->gates, N, 4 * H);
 			n = add_buffer(buffers, n, &lstm->c, N, H);
 			n = add_buffer(buffers, n, &lstm->tanh_c, N, H);
@@ -238,25 +248,23 @@ static void
 project_inputs(ClfNetwork *network)
 {
 	const ClfShard *shard = network->shard;
-	int			input = (int) clf_layer_input(network->config, network->layer);
-	int			four_h = 4 * network->config->units;
-	float	   *gates = network->lstm[network->layer][network->direction].gates;
-	const float *kernel = weights_of(network, lstm_tensors(network)->kernel);
+	ClfLstmBuffers *lstm = &network->lstm[network->layer][network->direction];
+	size_t		input = clf_layer_input(network->config, network->layer);
+	size_t		four_h = 4 * (size_t) network->config->units;
 
 	if (network->layer > 0)
 	{
-		network->sgemm(false, false, shard->tokens, four_h, input,
-					   network->outputs[network->layer - 1], input,
-					   kernel, four_h, 0.0f, gates, four_h);
+		network->kernels->multiply((size_t) shard->tokens, input, four_h,
+								   network->outputs[network->layer - 1], input,
+								   lstm->kernel, false, lstm->gates, four_h);
 		return;
 	}
 	/* each distinct token is multiplied once, then copied to its places */
-	network->sgemm(false, false, shard->unique, four_h, input,
-				   network->embedded, input, kernel, four_h,
-				   0.0f, network->projected, four_h);
+	network->kernels->multiply((size_t) shard->unique, input, four_h,
+							   network->embedded, input,
+							   lstm->kernel, false, network->projected, four_h);
 	for (int i = 0; i < shard->tokens; i++)
-		memcpy(gates + (size_t) i * four_h,
-			   network->projected + (size_t) shard->slot[i] * four_h,
+		memcpy(lstm->gates + i * four_h, network->projected + shard->slot[i] * four_h,
 			   four_h * sizeof(float));
 }
 
@@ -278,10 +286,8 @@ forward_step(ClfNetwork *network, int t)
 	{
 		size_t		before = (size_t) shard->offset[step_before(network, t)];
 
-		network->sgemm(false, false, old, (int) (4 * H), (int) H,
-					   h + before * D, (int) D,
-					   weights_of(network, lstm_tensors(network)->recurrent), (int) (4 * H),
-					   1.0f, lstm->gates + begin * 4 * H, (int) (4 * H));
+		network->kernels->multiply((size_t) old, H, 4 * H, h + before * D, D,
+								   lstm->recurrent, true, lstm->gates + begin * 4 * H, 4 * H);
 		network->kernels->lstm_forward((size_t) old, H, lstm->gates + begin * 4 * H,
 									   bias, lstm->c + before * H,
 									   lstm->c + begin * H, lstm->tanh_c + begin * H,
@@ -572,10 +578,8 @@ backward_step(ClfNetwork *network, int t)
 										d_output + (begin + old) * D, D,
 										network->dh_next + old * H, network->dc + old * H);
 	if (old > 0)
-		network->sgemm(false, true, (int) old, (int) H, (int) (4 * H),
-					   lstm->gates + begin * 4 * H, (int) (4 * H),
-					   weights_of(network, lstm_tensors(network)->recurrent), (int) (4 * H),
-					   0.0f, network->dh_next, (int) H);
+		network->kernels->multiply(old, 4 * H, H, lstm->gates + begin * 4 * H, 4 * H,
+								   lstm->recurrent_back, false, network->dh_next, H);
 }
 
 /* h_previous [N,H]: the output each token's step started from */
@@ -609,12 +613,12 @@ backward_weights(ClfNetwork *network)
 {
 	const ClfShard *shard = network->shard;
 	const ClfLstmTensors *tensors = lstm_tensors(network);
-	const float *kernel = weights_of(network, tensors->kernel);
+	const float *kernel_back = network->lstm[network->layer][network->direction].kernel_back;
 	float	   *d_gates = network->lstm[network->layer][network->direction].gates;
 	int			H = network->config->units;
 	int			input = (int) clf_layer_input(network->config, network->layer);
 	float	   *d_inputs = network->d_outputs[(network->layer + 1) % 2];
-	float		first = network->direction == 0 ? 0.0f : 1.0f;
+	bool		add = network->direction > 0;
 
 	if (wants_weights(network))
 	{
@@ -630,8 +634,9 @@ backward_weights(ClfNetwork *network)
 			network->sgemm(true, false, input, 4 * H, shard->tokens,
 						   network->outputs[network->layer - 1], input, d_gates, 4 * H,
 						   0.0f, gradient_of(network, tensors->kernel), 4 * H);
-		network->sgemm(false, true, shard->tokens, input, 4 * H, d_gates, 4 * H,
-					   kernel, 4 * H, first, d_inputs, input);
+		network->kernels->multiply((size_t) shard->tokens, 4 * (size_t) H, (size_t) input,
+								   d_gates, 4 * (size_t) H, kernel_back, add,
+								   d_inputs, (size_t) input);
 		return;
 	}
 	/* sum over the places of each distinct token, then multiply once */
@@ -643,18 +648,41 @@ backward_weights(ClfNetwork *network)
 		network->sgemm(true, false, input, 4 * H, shard->unique, network->embedded, input,
 					   network->projected, 4 * H,
 					   0.0f, gradient_of(network, tensors->kernel), 4 * H);
-	network->sgemm(false, true, shard->unique, input, 4 * H, network->projected, 4 * H,
-				   kernel, 4 * H, first, d_inputs, input);
+	network->kernels->multiply((size_t) shard->unique, 4 * (size_t) H, (size_t) input,
+							   network->projected, 4 * (size_t) H, kernel_back, add,
+							   d_inputs, (size_t) input);
 }
 
 /* ---- the course of a pass ---- */
 
 void
-clf_network_start(ClfNetwork *network, const float *weights,
-				  const ClfShard *shard, ClfGradient *gradient,
-				  float scale, ClfRng *rng)
+clf_network_load(ClfNetwork *network, const float *weights)
 {
+	size_t		H = (size_t) network->config->units;
+
 	network->weights = weights;
+	for (int layer = 0; layer < network->config->layers; layer++)
+		for (int direction = 0; direction <= (network->config->bidirectional ? 1 : 0); direction++)
+		{
+			const ClfLstmTensors *tensors = &network->table->lstm[layer][direction];
+			ClfLstmBuffers *lstm = &network->lstm[layer][direction];
+			size_t		input = clf_layer_input(network->config, layer);
+			const float *kernel = weights_of(network, tensors->kernel);
+			const float *recurrent = weights_of(network, tensors->recurrent);
+
+			clf_panels_fill(lstm->kernel, false, input, 4 * H, kernel);
+			clf_panels_fill(lstm->recurrent, false, H, 4 * H, recurrent);
+			if (lstm->kernel_back == NULL)
+				continue;		/* not for training */
+			clf_panels_fill(lstm->kernel_back, true, 4 * H, input, kernel);
+			clf_panels_fill(lstm->recurrent_back, true, 4 * H, H, recurrent);
+		}
+}
+
+void
+clf_network_start(ClfNetwork *network, const ClfShard *shard,
+				  ClfGradient *gradient, float scale, ClfRng *rng)
+{
 	network->shard = shard;
 	network->gradient = gradient;
 	network->scale = scale;
@@ -667,11 +695,10 @@ clf_network_start(ClfNetwork *network, const float *weights,
 }
 
 void
-clf_network_start_head(ClfNetwork *network, const float *weights,
-					   const ClfShard *shard, ClfGradient *gradient,
-					   ClfHead head, void *context)
+clf_network_start_head(ClfNetwork *network, const ClfShard *shard,
+					   ClfGradient *gradient, ClfHead head, void *context)
 {
-	clf_network_start(network, weights, shard, gradient, 1.0f, NULL);
+	clf_network_start(network, shard, gradient, 1.0f, NULL);
 	network->head = head;
 	network->head_context = context;
 }

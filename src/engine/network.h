@@ -8,7 +8,8 @@
  * the step before it, and each product of a step is one matrix product.
  *
  * The work is cut into small items, so that a caller can stop between them:
- * start, advance until it returns true, then read the results.
+ * load the weights, for each shard start, advance until it returns true, then
+ * read the results.
  *
  * Letters: N tokens and R rows of the shard, U its distinct tokens, T its time
  * steps, D = clf_output_width, P = clf_feature_width, others as in clf.h.
@@ -54,9 +55,13 @@ typedef enum ClfStage
 	CLF_STAGE_FINISHED
 } ClfStage;
 
-/* What one direction of one layer remembers for the way back. */
+/* One direction of one layer: its weights in panels, and what it remembers for the way back. */
 typedef struct ClfLstmBuffers
 {
+	float	   *kernel;			/* [input,4H] */
+	float	   *recurrent;		/* [H,4H] */
+	float	   *kernel_back;	/* [4H,input], transposed */
+	float	   *recurrent_back; /* [4H,H] */
 	float	   *gates;			/* [N,4H] activations, then gradients */
 	float	   *c;				/* [N,H] */
 	float	   *tanh_c;			/* [N,H] */
@@ -88,8 +93,9 @@ typedef struct ClfNetwork
 	float	   *d_logits;		/* [R,C]; the logits, after a pass without gradient */
 	float	   *d_features;		/* [R,P] */
 
+	const float *weights;		/* loaded */
+
 	/* where the pass is */
-	const float *weights;
 	const ClfShard *shard;
 	ClfGradient *gradient;		/* NULL: forward only */
 	float		scale;			/* of the loss, 1 / rows of the batch */
@@ -121,24 +127,29 @@ extern ClfStatus clf_network_init(ClfNetwork *network, ClfMem *mem,
 extern void clf_network_free(ClfNetwork *network);
 
 /*
- * Begin a pass over a shard with the weights of a block.  With a gradient, the
- * pass goes back as well: gradient->dense is filled, and gradient->rows and
- * values are set to the shard's distinct tokens and their embedding gradients
- * [U,E], which then point into the network.
+ * Take the weights of a block for the passes to come.  Of those that products
+ * read, copies are made: after a change they must be loaded again.
+ */
+extern void clf_network_load(ClfNetwork *network, const float *weights);
+
+/*
+ * Begin a pass over a shard.  With a gradient, the pass goes back as well:
+ * gradient->dense is filled, and gradient->rows and values are set to the
+ * shard's distinct tokens and their embedding gradients [U,E], which then
+ * point into the network.
  * scale multiplies the loss in the gradient; rng (or NULL) draws the dropout.
  */
-extern void clf_network_start(ClfNetwork *network, const float *weights,
-							  const ClfShard *shard, ClfGradient *gradient,
-							  float scale, ClfRng *rng);
+extern void clf_network_start(ClfNetwork *network, const ClfShard *shard,
+							  ClfGradient *gradient, float scale, ClfRng *rng);
 
 /*
  * Begin a pass that goes back from head instead of a loss, and only to the
  * embeddings: classes and row_weight of the shard are not looked at,
  * gradient->dense is NULL, loss and correct mean nothing.
  */
-extern void clf_network_start_head(ClfNetwork *network, const float *weights,
-								   const ClfShard *shard, ClfGradient *gradient,
-								   ClfHead head, void *context);
+extern void clf_network_start_head(ClfNetwork *network, const ClfShard *shard,
+								   ClfGradient *gradient, ClfHead head,
+								   void *context);
 
 /* Do one item of work; true when the pass is complete. */
 extern bool clf_network_advance(ClfNetwork *network);

@@ -178,7 +178,10 @@ start_slot(ClfMember *member)
 
 	member->shard = shard_of(member, index);
 	member->gradient.dense = floats_of(member, index, layout->dense);
-	clf_network_start(&member->network, (const float *) weights, &member->shard,
+	if (member->loaded != member->round)
+		clf_network_load(&member->network, (const float *) weights);
+	member->loaded = member->round;
+	clf_network_start(&member->network, &member->shard,
 					  block->backward ? &member->gradient : NULL, block->scale,
 					  block->backward ? &slot_of(member, index)->rng : NULL);
 }

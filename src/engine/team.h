@@ -81,6 +81,7 @@ typedef struct ClfMember
 	ClfShard	shard;			/* at hand */
 	int			slot;			/* of the shard at hand, or -1 */
 	unsigned int round;
+	unsigned int loaded;		/* the round whose weights the network has */
 } ClfMember;
 
 /* What the leader holds. */

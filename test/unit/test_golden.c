@@ -156,7 +156,8 @@ network_case(void)
 		  "the network takes more than it announced");
 	weights = load_weights(&table, "");
 	gradient.dense = calloc(clf_dense_floats(&table), sizeof(float));
-	clf_network_start(&network, weights, shard, &gradient, 1.0f / (float) shard->rows, NULL);
+	clf_network_load(&network, weights);
+	clf_network_start(&network, shard, &gradient, 1.0f / (float) shard->rows, NULL);
 	while (!clf_network_advance(&network))
 		;
 	compare_network(&config, &table, &network, &gradient, order);

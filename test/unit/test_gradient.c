@@ -33,7 +33,8 @@ loss_of(ClfGradient *gradient)
 	ClfRng		rng;
 
 	clf_rng_seed(&rng, 5, 5);
-	clf_network_start(&network, weights, shard, gradient, 1.0f, &rng);
+	clf_network_load(&network, weights);
+	clf_network_start(&network, shard, gradient, 1.0f, &rng);
 	while (!clf_network_advance(&network))
 		;
 	return network.loss;

@@ -3,6 +3,7 @@
  *	  Every set of kernels that this CPU runs against plain loops in double
  *	  precision, at sizes that fit no vector.
  */
+#include "panels.h"
 #include "unit.h"
 
 static const ClfKernels *kernels;
@@ -88,6 +89,54 @@ sgemm_all_forms(void)
 				for (int b = 0; b < 3; b++)
 					check_sgemm(form & 1, form & 2, shapes[s][0], shapes[s][1], shapes[s][2],
 								pad, betas[b]);
+}
+
+static void
+check_multiply(size_t n, size_t K, size_t N, size_t pad, bool transpose, bool add)
+{
+	size_t		lda = K + pad;
+	size_t		ldc = N + pad;
+	float	   *a = numbers(n * lda, 1);
+	float	   *w = numbers(K * N, 1);
+	float	   *c = numbers(n * ldc, 1);
+	float	   *before = malloc((n * ldc + 1) * sizeof *before);
+	float	   *panels = malloc(clf_panels_floats(K, N) * sizeof *panels);
+
+	clf_panels_fill(panels, transpose, K, N, w);
+	memcpy(before, c, (n * ldc + 1) * sizeof *before);
+	if (!add)					/* what is there does not count, not even NaN */
+		c[0] = NAN;
+	kernels->multiply(n, K, N, a, lda, panels, add, c, ldc);
+	for (size_t i = 0; i < n; i++)
+	{
+		for (size_t j = 0; j < N; j++)
+		{
+			double		sum = add ? before[i * ldc + j] : 0;
+
+			for (size_t k = 0; k < K; k++)
+				sum += (double) a[i * lda + k] * w[transpose ? j * K + k : k * N + j];
+			CHECK(fabs(c[i * ldc + j] - sum) < 1e-5 * (1 + sqrt((double) K)),
+				  "%zux%zux%zu [%zu,%zu]: %g, not %g", n, K, N, i, j, c[i * ldc + j], sum);
+		}
+		for (size_t j = N; j < ldc; j++)
+			CHECK(c[i * ldc + j] == before[i * ldc + j], "writes between the rows of C");
+	}
+	free(a);
+	free(w);
+	free(c);
+	free(before);
+	free(panels);
+}
+
+static void
+products_by_panels(void)
+{
+	static const size_t columns[] = {1, 31, 32, 33, 64, 96, 100, 130};
+
+	for (size_t n = 1; n < 15; n++)
+		for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
+			for (int form = 0; form < 8; form++)
+				check_multiply(n, n * i + 1, columns[i], form & 4 ? 3 : 0, form & 1, form & 2);
 }
 
 /* ---- steps of training ---- */
@@ -662,6 +711,7 @@ main(void)
 		void		(*test) (void);
 	}			tests[] = {
 		{"sgemm_all_forms", sgemm_all_forms},
+		{"products_by_panels", products_by_panels},
 		{"forward_steps", forward_steps},
 		{"backward_steps", backward_steps},
 		{"extreme_inputs", extreme_inputs},

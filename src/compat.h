@@ -23,6 +23,11 @@
 #include "varatt.h"
 #endif
 
+/* To ignore a signal: since 19, handlers have an argument that SIG_IGN lacks. */
+#if PG_VERSION_NUM < 190000
+#define PG_SIG_IGN SIG_IGN
+#endif
+
 /* Raise an error unless member may make something owned by role. */
 static inline void
 CompatCheckSetRole(Oid member, Oid role)

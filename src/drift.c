@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
+#include "utils/tuplestore.h"
 
 #include "arguments.h"
 #include "compat.h"

@@ -27,6 +27,7 @@
 #include "utils/wait_event.h"
 
 #include "blas.h"
+#include "compat.h"
 #include "engine_glue.h"
 #include "guc.h"
 #include "helpers.h"
@@ -360,7 +361,7 @@ textclf_helper_main(Datum main_arg)
 	int			number;
 
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	pqsignal(SIGINT, SIG_IGN);
+	pqsignal(SIGINT, PG_SIG_IGN);
 	BackgroundWorkerUnblockSignals();
 
 	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(number));

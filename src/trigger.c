@@ -149,14 +149,14 @@ static text *
 column_text(Oid type, Datum value)
 {
 	Oid			output;
-	bool		varlena;
+	bool		is_varlena;
 
 	type = getBaseType(type);
 	if (type == TEXTOID || type == VARCHAROID)
 		return DatumGetTextPP(value);
 	if (type == BPCHAROID)		/* the cast to text takes the padding off */
 		return DatumGetTextPP(DirectFunctionCall1(rtrim1, value));
-	getTypeOutputInfo(type, &output, &varlena);
+	getTypeOutputInfo(type, &output, &is_varlena);
 	return cstring_to_text(OidOutputFunctionCall(output, value));
 }
 

@@ -3,6 +3,11 @@
 CREATE SCHEMA errors_repeated;
 SET search_path = errors_repeated, public;
 SET textclf.progress = off;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set file :abs_srcdir '/include/every_function.sql'
+\set ECHO none
+\i :file
+\set ECHO all
 SET max_parallel_workers_per_gather = 0;	-- errors of this process, not of workers
 CREATE TABLE docs AS
 SELECT (ARRAY['left hand', 'right foot'])[i % 2 + 1] || ' ' || i % 7 AS doc, (ARRAY['left', 'right'])[i % 2 + 1] AS label
@@ -12,7 +17,10 @@ CREATE TABLE long_label AS SELECT doc, CASE WHEN i = 100 THEN repeat('l', 10001)
 CREATE TABLE stops AS SELECT row_number() OVER () AS i, doc, label FROM docs;
 -- the executor fails under our feet
 CREATE VIEW fails AS SELECT doc, label FROM stops WHERE 1 / (i - 100) <= 1;
+CREATE TABLE classified (doc text, label text);
+CREATE TRIGGER classify BEFORE INSERT ON classified FOR EACH ROW EXECUTE FUNCTION textclf_classify('nobody', 'doc', 'label');
 CREATE ROLE regress_textclf_stranger;
+GRANT SELECT ON docs TO PUBLIC;
 GRANT USAGE ON SCHEMA errors_repeated TO regress_textclf_stranger;
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"epochs": 1, "units": 2, "embedding_dim": 2}');
 SELECT textclf_probability('m', 'left hand', 'left') AS probability \gset
@@ -42,6 +50,20 @@ INSERT INTO mistakes VALUES
 	($$SELECT textclf_tokens('m', 'x')$$, '42501', 'regress_textclf_stranger'),
 	($$SELECT textclf_export('m')$$, '42501', 'regress_textclf_stranger'),
 	($$SELECT textclf_drop('m')$$, '42501', 'regress_textclf_stranger');
+-- in the midst of the work of functions that read rows
+INSERT INTO mistakes VALUES
+	($$SELECT count(*) FROM textclf_evaluate('m', 'fails', 'doc', 'label')$$, '22012'),
+	($$SELECT count(*) FROM textclf_confusion_matrix('m', 'fails', 'doc', 'label')$$, '22012'),
+	($$SELECT count(*) FROM textclf_cross_validate('fails', 'doc', 'label', 2, '{"units": 2}')$$, '22012'),
+	($$SELECT count(*) FROM textclf_drift('m', 'fails', 'doc')$$, '22012'),
+	($$SELECT count(*) FROM textclf_review_queue('m', 'docs', 'nothing')$$, '42703'),
+	($$SELECT count(*) FROM textclf_explain('m', 'left hand', 'unheard')$$, '22023'),
+	($$SELECT count(textclf_predict('m', doc)) FROM fails$$, '22012'),
+	($$INSERT INTO classified (doc) VALUES ('left')$$, '42704'),
+	($$SELECT textclf_cancel(-1)$$, '42704');
+-- every function that takes a model: there is none, or it is not the caller's
+INSERT INTO mistakes SELECT statement, '42704' FROM every_call('nobody') WHERE takes_model AND function !~ 'train|import|refresh';
+INSERT INTO mistakes SELECT statement, '42501', 'regress_textclf_stranger' FROM every_call('m') WHERE takes_model AND function !~ 'refresh';
 -- make each mistake so often; what does not end as it should is shown
 CREATE PROCEDURE make_mistakes(often int) LANGUAGE plpgsql AS $$
 DECLARE

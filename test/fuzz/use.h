@@ -231,8 +231,8 @@ fuzz_start(const ClfModel *model)
 }
 
 /*
- * List and predict, and one of the ways that take longer, the longest least
- * often: by a hash of data, so that the fuzzer does not seek it.
+ * List and predict, and at times one of the ways that take longer: by a hash of
+ * data, so that the fuzzer does not seek those.
  */
 static inline void
 fuzz_use(const ClfModel *model, const uint8_t *data, size_t size)
@@ -248,12 +248,12 @@ fuzz_use(const ClfModel *model, const uint8_t *data, size_t size)
 
 		if (way == 0)
 			fuzz_start(model);
-		else if (way < 8)
+		else if (way < 4)
 			fuzz_image(model, answered, probability);
-		else if (way < 16)
+		else if (way < 7)
 			(void) fuzz_explain(model, fuzz_text, FUZZ_TEXT_LENGTH);
 	}
-	if (way >= 16)
+	if (way >= 7 && way < 11)
 		fuzz_export(model);
 	free(probability);
 }

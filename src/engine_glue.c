@@ -15,6 +15,7 @@
 #include "common/sha2.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -31,6 +32,8 @@ StaticAssertDecl(MODEL_DIGEST_SIZE == PG_SHA256_DIGEST_LENGTH,
 
 /* The share of textclf.training_memory that holds rows: 1 / ROW_SHARE. */
 #define ROW_SHARE	4
+
+#define HASH_BYTES	(8 * 1024 * 1024)	/* at most, between looks for interrupts */
 
 struct EngineHost
 {
@@ -279,8 +282,10 @@ EngineDecode(MemoryContext context, EngineBytes kind,
 	ClfAllocator allocator = EngineAllocator(context);
 	ClfModel   *model;
 	ClfError	error;
-	ClfStatus	status = clf_model_decode(&allocator, bytes, size, &model, &error);
+	ClfStatus	status;
 
+	CHECK_FOR_INTERRUPTS();
+	status = clf_model_decode(&allocator, bytes, size, &model, &error);
 	if (status == CLF_ERR_CORRUPT && kind == ENGINE_BYTES_STORED)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATA_CORRUPTED),
@@ -296,6 +301,21 @@ check_hash(int result, pg_cryptohash_ctx *hash)
 {
 	if (result < 0)
 		elog(ERROR, "could not compute SHA-256: %s", pg_cryptohash_error(hash));
+}
+
+/* Go on hashing; answers interrupts, for a model takes a while. */
+static void
+update_hash(pg_cryptohash_ctx *hash, const uint8 *data, Size size)
+{
+	while (size > 0)
+	{
+		Size		part = Min(size, HASH_BYTES);
+
+		CHECK_FOR_INTERRUPTS();
+		check_hash(pg_cryptohash_update(hash, data, part), hash);
+		data += part;
+		size -= part;
+	}
 }
 
 bool
@@ -319,9 +339,9 @@ EngineDigest(const void *bytes, Size size, uint8 *digest)
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
 	check_hash(pg_cryptohash_init(hash), hash);
-	check_hash(pg_cryptohash_update(hash, data, field), hash);
-	check_hash(pg_cryptohash_update(hash, (uint8 *) zeros, sizeof(zeros)), hash);
-	check_hash(pg_cryptohash_update(hash, data + rest, size - rest), hash);
+	update_hash(hash, data, field);
+	update_hash(hash, (uint8 *) zeros, sizeof(zeros));
+	update_hash(hash, data + rest, size - rest);
 	check_hash(pg_cryptohash_final(hash, digest, MODEL_DIGEST_SIZE), hash);
 	pg_cryptohash_free(hash);
 

@@ -3,114 +3,176 @@
  *	  The course of the linear branch's training: settings are tried, the branch
  *	  is fitted, scores validation rows, and learns from them at last.
  */
+#include <math.h>
+
 #include "trainer.h"
 
 #define SCORED_ROWS 100			/* of one item of work */
 
 /*
- * Settings of the linear branch among which the validation rows choose, where
- * the rows are few and the options leave them open.
+ * Where the rows are few and the options leave them open, the validation rows
+ * choose the settings of the linear branch: first with or without character
+ * n-grams, at the middle one of three costs; then the larger cost and, unless
+ * that is better, the smaller one.  The regression for another cost begins
+ * where the last one ended.
  */
-static const struct
-{
-	int32_t		char_ngrams;
-	double		wide_c;
-}			candidates[] = {{1, 10}, {0, 10}, {1, 30}, {1, 3}, {0, 30}, {0, 3}};
+#define MIDDLE_COST 10
+#define LARGER_COST 30
+#define SMALLER_COST 3
 
-#define CANDIDATES ((int) (sizeof(candidates) / sizeof(candidates[0])))
+#define SEARCH_PASSES 20		/* of a regression, at most, that follows another */
 
-/* Is there something to choose, and does the candidate differ from those before? */
+/* Is there room in the work of the search for the fit ahead?  Only the first does not ask. */
 static bool
-is_candidate(const ClfTrainer *trainer, int candidate)
+is_affordable(const ClfTrainer *trainer)
 {
-	const ClfConfig *config = &trainer->config;
+	return trainer->search.work + clf_widefit_work_ahead(&trainer->fit) <= trainer->search.most_work;
+}
 
-	for (int other = 0; other < candidate; other++)
-		if ((config->char_ngrams >= 0 || candidates[other].char_ngrams == candidates[candidate].char_ngrams) &&
-			(config->wide_c > 0 || candidates[other].wide_c == candidates[candidate].wide_c))
-			return false;
-	return true;
+static bool
+is_searching(const ClfTrainer *trainer)
+{
+	return trainer->config.char_ngrams < 0 || trainer->config.wide_c < 0;
+}
+
+/* Fit the branch to the training rows with these settings. */
+static void
+start_fit(ClfTrainer *trainer, bool char_ngrams, double cost)
+{
+	size_t		used;
+	size_t		limit = trainer->host.memory_limit;
+
+	clf_widefit_free(&trainer->fit);
+	used = trainer->mem.used;
+	clf_widefit_init(&trainer->fit, &trainer->mem, trainer->kernels, &trainer->data,
+					 trainer->class_weight, char_ngrams, (float) cost,
+					 limit > used ? limit - used : 0);
+	trainer->stage = STAGE_WIDE;
 }
 
 void
 clf_course_wide_start(ClfTrainer *trainer)
 {
 	const ClfConfig *config = &trainer->config;
-	size_t		used = trainer->mem.used;
-	size_t		limit = trainer->host.memory_limit;
 
-	clf_widefit_free(&trainer->fit);
-	clf_widefit_init(&trainer->fit, &trainer->mem, trainer->kernels, &trainer->data,
-					 trainer->class_weight,
-					 config->char_ngrams >= 0 ? config->char_ngrams :
-					 candidates[trainer->candidate].char_ngrams,
-					 (float) (config->wide_c > 0 ? config->wide_c :
-							  candidates[trainer->candidate].wide_c),
-					 limit > used ? limit - used : 0);
-	trainer->stage = STAGE_WIDE;
-}
-
-static ClfStatus
-fit_wide(ClfTrainer *trainer, ClfError *error)
-{
-	ClfWideFit *fit = &trainer->fit;
-	ClfStatus	status = clf_widefit_advance(fit, error);
-
-	if (status == CLF_OK && fit->stage == CLF_WIDE_FINISHED)
-	{
-		trainer->position = 0;
-		trainer->stage = STAGE_WIDE_SCORES;
-		status = clf_wide_scratch_init(&fit->scratch, &trainer->mem, &fit->wide, error);
-	}
-	return status == CLF_OK ? clf_trainer_check_budget(trainer, 0, error) : status;
+	trainer->search.best_loss = INFINITY;
+	trainer->search.step = config->char_ngrams < 0 ? CLF_SEARCH_WORDS : CLF_SEARCH_MIDDLE;
+	start_fit(trainer, config->char_ngrams > 0, config->wide_c > 0 ? config->wide_c : MIDDLE_COST);
 }
 
 /* The linear branch is done, and with it the dictionary. */
 static void
 finish_wide(ClfTrainer *trainer)
 {
+	clf_widefit_forget_rows(&trainer->fit);
 	clf_dataset_forget_tokens(&trainer->data);
 	trainer->stage = clf_has_deep(&trainer->config) ? STAGE_ALLOCATE : STAGE_FUSE;
 }
 
-/*
- * After a candidate: the next one or, after the last, the best one again;
- * then the settings are decided and the branch is fitted to all rows.
- */
+/* The fit at another cost. */
 static ClfStatus
-next_candidate(ClfTrainer *trainer, ClfError *error)
+try_cost(ClfTrainer *trainer, ClfSearchStep step, double cost, ClfError *error)
+{
+	trainer->search.step = step;
+	trainer->stage = STAGE_WIDE;
+	return clf_widefit_restart(&trainer->fit, trainer->data.training_rows, (float) cost, error);
+}
+
+/* The settings are decided: learn from all rows, or bring back the best fit. */
+static ClfStatus
+end_search(ClfTrainer *trainer, ClfError *error)
 {
 	ClfConfig  *config = &trainer->config;
-	bool		open = config->char_ngrams < 0 || config->wide_c < 0;
-	double		loss = open ? clf_judge_wide_loss(trainer) : 0;
+	size_t		rows = config->refit ? trainer->data.count : trainer->data.training_rows;
 
-	if (open && (trainer->candidate == 0 || loss < trainer->candidate_loss))
-	{
-		trainer->best_candidate = trainer->candidate;
-		trainer->candidate_loss = loss;
-	}
-	while (open && ++trainer->candidate < CANDIDATES)
-		if (is_candidate(trainer, trainer->candidate))
-		{
-			clf_course_wide_start(trainer);
-			return CLF_OK;
-		}
-	if (open)
-	{
-		if (config->char_ngrams < 0)
-			config->char_ngrams = candidates[trainer->best_candidate].char_ngrams;
-		if (config->wide_c < 0)
-			config->wide_c = candidates[trainer->best_candidate].wide_c;
-		clf_course_wide_start(trainer);
-		return CLF_OK;
-	}
-	if (!config->refit)
+	config->char_ngrams = trainer->fit.grams.chars;
+	config->wide_c = trainer->search.cost;
+	trainer->stage = STAGE_WIDE_REFIT;
+	trainer->fit.max_passes = CLF_LOGISTIC_PASSES;
+	if (!config->refit && trainer->fit.cost == (float) config->wide_c)
 	{
 		finish_wide(trainer);
 		return CLF_OK;
 	}
-	trainer->stage = STAGE_WIDE_REFIT;
-	return clf_widefit_restart(&trainer->fit, trainer->data.count, error);
+	return clf_widefit_restart(&trainer->fit, rows, (float) config->wide_c, error);
+}
+
+/* The next settings after those of the step at hand. */
+static ClfStatus
+next_settings(ClfTrainer *trainer, ClfError *error)
+{
+	ClfSearch  *search = &trainer->search;
+	bool		cost_open = trainer->config.wide_c < 0;
+
+	switch (search->step)
+	{
+		case CLF_SEARCH_WORDS:
+			search->step = CLF_SEARCH_CHARS;
+			start_fit(trainer, true, search->cost);
+			trainer->fit.max_passes = SEARCH_PASSES;
+			return CLF_OK;
+		case CLF_SEARCH_CHARS:
+			search->step = CLF_SEARCH_MIDDLE;
+			if (!search->char_ngrams)
+			{
+				start_fit(trainer, false, search->cost);
+				return CLF_OK;
+			}
+			/* FALLTHROUGH */
+		case CLF_SEARCH_MIDDLE:
+			trainer->fit.max_passes = SEARCH_PASSES;
+			if (cost_open && is_affordable(trainer))
+				return try_cost(trainer, CLF_SEARCH_LARGER, LARGER_COST, error);
+			break;
+		case CLF_SEARCH_LARGER:
+			if (search->cost != LARGER_COST && is_affordable(trainer))
+				return try_cost(trainer, CLF_SEARCH_SMALLER, SMALLER_COST, error);
+			break;
+		case CLF_SEARCH_SMALLER:
+			break;
+	}
+	return end_search(trainer, error);
+}
+
+static ClfStatus
+fit_wide(ClfTrainer *trainer, ClfError *error)
+{
+	ClfWideFit *fit = &trainer->fit;
+	ClfWideStage before = fit->stage;
+	ClfStatus	status = clf_widefit_advance(fit, error);
+
+	if (status != CLF_OK)
+		return status;
+	if (before == CLF_WIDE_SELECT && trainer->search.step == CLF_SEARCH_CHARS && !is_affordable(trainer))
+		return next_settings(trainer, error);
+	if (fit->stage == CLF_WIDE_FINISHED)
+	{
+		trainer->search.work += fit->work;
+		fit->work = 0;
+		trainer->position = 0;
+		trainer->stage = STAGE_WIDE_SCORES;
+	}
+	return clf_trainer_check_budget(trainer, 0, error);
+}
+
+/* The validation rows are scored with the settings at hand: are these the best so far? */
+static ClfStatus
+judge_settings(ClfTrainer *trainer, ClfError *error)
+{
+	ClfSearch  *search = &trainer->search;
+	double		loss = is_searching(trainer) ? clf_judge_wide_loss(trainer) : 0;
+
+	if (!(loss >= search->best_loss))	/* so that not even a NaN leaves nothing */
+	{
+		float	   *scores = trainer->wide_scores;
+
+		trainer->wide_scores = trainer->best_wide_scores;
+		trainer->best_wide_scores = scores;
+		search->best_loss = loss;
+		search->char_ngrams = trainer->fit.grams.chars;
+		search->cost = trainer->fit.cost;
+	}
+	return is_searching(trainer) ? next_settings(trainer, error) : end_search(trainer, error);
 }
 
 /* Score some validation rows. */
@@ -130,8 +192,7 @@ score_wide(ClfTrainer *trainer, ClfError *error)
 	}
 	if (status != CLF_OK || trainer->position < trainer->scored)
 		return status;
-	clf_wide_scratch_free(&fit->scratch);
-	return next_candidate(trainer, error);
+	return judge_settings(trainer, error);
 }
 
 /* Learn from the validation rows, too, now that they have served. */

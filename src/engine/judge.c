@@ -80,7 +80,7 @@ ClfStatus
 clf_judge(ClfTrainer *trainer, ClfError *error)
 {
 	ClfScores	scores = {trainer->scored, (size_t) clf_trainer_classes(trainer),
-	{trainer->best_scores, trainer->wide_scores}, trainer->scored_classes};
+	{trainer->best_scores, trainer->best_wide_scores}, trainer->scored_classes};
 
 	if (trainer->config.architecture == CLF_ARCH_LSTM)
 		scores.rows = 0;
@@ -90,6 +90,6 @@ clf_judge(ClfTrainer *trainer, ClfError *error)
 		return CLF_OK;
 	scores.rows = trainer->scored;
 	trainer->deep_accuracy = branch_accuracy(trainer, trainer->best_scores);
-	trainer->wide_accuracy = branch_accuracy(trainer, trainer->wide_scores);
+	trainer->wide_accuracy = branch_accuracy(trainer, trainer->best_wide_scores);
 	return judge_fused(trainer, &scores, error);
 }

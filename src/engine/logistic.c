@@ -13,7 +13,6 @@
 
 #include "error.h"
 
-#define MAX_PASSES 60
 #define TOLERANCE 0.01			/* largest change of a dual, relative to cost */
 #define ROWS_AT_ONCE 256
 #define SQUARE_NORM 2.0f		/* of a row: 1, and 1 for the bias */
@@ -48,6 +47,7 @@ clf_logistic_init(ClfLogistic *solver, ClfMem *mem, const ClfKernels *kernels,
 	solver->C = C;
 	solver->cost = cost;
 	solver->class_weight = class_weight;
+	solver->max_passes = CLF_LOGISTIC_PASSES;
 	clf_rng_seed(&solver->rng, seed, 0);
 	solver->w = clf_mem_alloc_zero(mem, F, C * sizeof(float));
 	solver->bias = clf_mem_alloc_zero(mem, C, sizeof(float));
@@ -76,6 +76,55 @@ clf_logistic_free(ClfLogistic *solver)
 	clf_mem_free(solver->mem, solver->z);
 	clf_mem_free(solver->mem, solver->order);
 	memset(solver, 0, sizeof *solver);
+}
+
+/* Add z, times the values of a row, to the weights. */
+static void
+add_to_weights(ClfLogistic *solver, size_t row)
+{
+	const ClfSparse *data = solver->data;
+	size_t		C = solver->C;
+
+	solver->kernels->axpy(C, 1.0f, solver->z, solver->bias);
+	for (size_t i = data->start[row]; i < data->start[row + 1]; i++)
+		solver->kernels->axpy(C, data->value[i], solver->z, solver->w + data->feature[i] * C);
+}
+
+void
+clf_logistic_resume(ClfLogistic *solver, const float *dual, size_t rows,
+					float from_cost, float cost)
+{
+	size_t		C = solver->C;
+	float		factor = sqrtf(cost / from_cost);	/* between weights that stay and duals that do */
+
+	solver->cost = cost;
+	for (size_t i = 0; i < rows; i++)
+	{
+		float		most = cost * solver->class_weight[solver->class_of[i]];
+
+		for (size_t k = 0; k < C; k++)
+			solver->dual[i * C + k] = fminf(factor * dual[i * C + k], most);
+	}
+	memset(solver->w, 0, solver->F * C * sizeof(float));
+	memset(solver->bias, 0, C * sizeof(float));
+	solver->resumed = 0;
+	solver->given = rows;
+	solver->position = 0;
+	solver->pass = 0;
+	solver->change = 0;
+}
+
+/* Add the duals of a row to the weights. */
+static void
+resume_row(ClfLogistic *solver, size_t row)
+{
+	size_t		C = solver->C;
+	const float *dual = solver->dual + row * C;
+	float	   *z = solver->z;
+
+	for (size_t k = 0; k < C; k++)
+		z[k] = solver->class_of[row] == k ? dual[k] : -dual[k];
+	add_to_weights(solver, row);
 }
 
 /*
@@ -138,11 +187,8 @@ visit_row(ClfLogistic *solver, uint32_t row)
 		z[k] = y * change;
 		moved |= change != 0;
 	}
-	if (!moved)
-		return;
-	solver->kernels->axpy(C, 1.0f, z, solver->bias);
-	for (size_t i = data->start[row]; i < data->start[row + 1]; i++)
-		solver->kernels->axpy(C, data->value[i], z, solver->w + data->feature[i] * C);
+	if (moved)
+		add_to_weights(solver, row);
 }
 
 bool
@@ -150,11 +196,17 @@ clf_logistic_advance(ClfLogistic *solver)
 {
 	size_t		n = solver->data->rows;
 
+	if (solver->resumed < solver->given)
+	{
+		for (int i = 0; i < ROWS_AT_ONCE && solver->resumed < solver->given; i++)
+			resume_row(solver, solver->resumed++);
+		return false;
+	}
 	for (int i = 0; i < ROWS_AT_ONCE && solver->position < n; i++)
 		visit_row(solver, solver->order[solver->position++]);
 	if (solver->position < n)
 		return false;
-	if (++solver->pass == MAX_PASSES || solver->change < TOLERANCE)
+	if (++solver->pass >= solver->max_passes || solver->change < TOLERANCE)
 		return true;
 	solver->position = 0;
 	solver->change = 0;

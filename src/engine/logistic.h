@@ -19,6 +19,10 @@
 #include "mem.h"
 #include "rng.h"
 
+#define CLF_LOGISTIC_PASSES 60	/* at most */
+#define CLF_LOGISTIC_VALUE_WORK 24	/* of a value, whatever the number of classes */
+#define CLF_LOGISTIC_DUAL_WORK 80	/* of a dual variable */
+
 /* Rows as lists of features and values, each of norm 1. */
 typedef struct ClfSparse
 {
@@ -43,8 +47,11 @@ typedef struct ClfLogistic
 	float	   *dual;			/* [n,C] between 0 and cost */
 	float	   *z;				/* [C] */
 	uint32_t   *order;			/* [n] */
+	size_t		resumed;		/* rows whose duals are yet to be added to the weights: from ... */
+	size_t		given;			/* ... to */
 	size_t		position;		/* in order */
 	int			pass;
+	int			max_passes;
 	double		change;			/* largest of this pass, relative to cost */
 	ClfRng		rng;
 } ClfLogistic;
@@ -59,6 +66,20 @@ extern ClfStatus clf_logistic_init(ClfLogistic *solver, ClfMem *mem,
 								   const float *class_weight, uint64_t seed,
 								   ClfError *error);
 extern void clf_logistic_free(ClfLogistic *solver);
+
+/*
+ * Begin anew at another cost, near the optimum if dual [rows,C] is the solution
+ * for the first rows at from_cost; it may be the solver's own.
+ */
+extern void clf_logistic_resume(ClfLogistic *solver, const float *dual, size_t rows,
+								float from_cost, float cost);
+
+/* Multiply-adds of a pass over so many rows that hold so many values in all, about. */
+static inline double
+clf_logistic_pass_work(double rows, double values, double C)
+{
+	return 2 * values * (C + CLF_LOGISTIC_VALUE_WORK) + rows * C * CLF_LOGISTIC_DUAL_WORK;
+}
 
 /* Work on some rows; true at the optimum (or after the last pass allowed). */
 extern bool clf_logistic_advance(ClfLogistic *solver);

@@ -42,6 +42,7 @@ clf_trainer_new(const ClfConfig *config, const ClfHost *host,
 	result->config = *config;
 	clf_config_before_rows(&result->config);
 	result->kernels = clf_kernels();
+	result->search.most_work = CLF_SEARCH_WORK;
 	clf_tally_init(&result->tally, &result->mem);
 	clf_dataset_init(&result->data, &result->mem, &result->host, &result->config);
 	*trainer = result;
@@ -63,6 +64,7 @@ clf_trainer_free(ClfTrainer *trainer)
 	clf_mem_free(&trainer->mem, trainer->deep_scores);
 	clf_mem_free(&trainer->mem, trainer->best_scores);
 	clf_mem_free(&trainer->mem, trainer->wide_scores);
+	clf_mem_free(&trainer->mem, trainer->best_wide_scores);
 	clf_mem_free(&trainer->mem, trainer->fused);
 	clf_mem_free(&trainer->mem, trainer->class_weight);
 	clf_mem_free(&trainer->mem, trainer->even_weight);
@@ -144,11 +146,14 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 		trainer->best_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
 	}
 	if (wide)
+	{
 		trainer->wide_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
+		trainer->best_wide_scores = clf_mem_alloc_zero(mem, trainer->scored, C * sizeof(float));
+	}
 	if (!trainer->class_weight || !trainer->even_weight || !trainer->fused ||
 		!trainer->class_scores || !trainer->scored_classes ||
 		(deep && (!trainer->deep_scores || !trainer->best_scores)) ||
-		(wide && !trainer->wide_scores))
+		(wide && (!trainer->wide_scores || !trainer->best_wide_scores)))
 		return clf_fail_memory(error);
 	/* there are no more cells than answers or, with few classes, pairs of them */
 	status = clf_tally_reserve(&trainer->tally, trainer->scored < C * C ? trainer->scored : C * C, error);

@@ -104,6 +104,28 @@ typedef struct ClfTrial
 	float	   *scores;			/* [CLF_FORWARD_ROWS,C] */
 } ClfTrial;
 
+#define CLF_SEARCH_WORK 3e10	/* multiply-adds: some seconds */
+
+/* Which settings of the linear branch are tried, see course_wide.c. */
+typedef enum ClfSearchStep
+{
+	CLF_SEARCH_WORDS,			/* without character n-grams */
+	CLF_SEARCH_CHARS,			/* with them */
+	CLF_SEARCH_MIDDLE,			/* the better of these */
+	CLF_SEARCH_LARGER,			/* at a larger cost */
+	CLF_SEARCH_SMALLER
+} ClfSearchStep;
+
+typedef struct ClfSearch
+{
+	ClfSearchStep step;
+	double		work;			/* multiply-adds up to now, about */
+	double		most_work;		/* of which it may need so many */
+	double		best_loss;
+	bool		char_ngrams;	/* of the best settings so far */
+	double		cost;
+} ClfSearch;
+
 struct ClfTrainer
 {
 	ClfMem		mem;
@@ -119,14 +141,13 @@ struct ClfTrainer
 	ClfClassScore *class_scores;	/* [C] */
 	ClfTally	tally;			/* of the fused model's answers for the scored rows */
 	ClfWideFit	fit;
-	int			candidate;		/* settings that fit tries */
-	int			best_candidate;
-	double		candidate_loss; /* of the best one so far */
+	ClfSearch	search;
 	size_t		scored;			/* validation rows that the fusion is fitted on */
 	int32_t    *scored_classes; /* [scored] */
 	float	   *deep_scores;	/* [scored,C] of the last validation */
 	float	   *best_scores;	/* [scored,C] of the best weights */
-	float	   *wide_scores;	/* [scored,C] */
+	float	   *wide_scores;	/* [scored,C] of the last fit */
+	float	   *best_wide_scores;	/* [scored,C] of the best settings */
 	float	   *fused;			/* [C] of one row */
 	float		scale[CLF_BRANCHES];
 
@@ -216,7 +237,7 @@ extern ClfStatus clf_trainer_diverged(const ClfTrainer *trainer, ClfError *error
 
 /* ---- course_wide.c: stages from STAGE_WIDE on ---- */
 
-/* Begin the fit of the candidate at hand. */
+/* Begin with the first fit. */
 extern void clf_course_wide_start(ClfTrainer *trainer);
 extern ClfStatus clf_course_wide_advance(ClfTrainer *trainer, ClfError *error);
 

@@ -35,12 +35,12 @@ clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
 	fit->memory = memory;
 	fit->rows = data->training_rows;
 	fit->cost = cost;
+	fit->max_passes = CLF_LOGISTIC_PASSES;
 	clf_grams_init(&fit->grams, mem, char_ngrams);
 }
 
-/* Release the training rows and the solver. */
-static void
-free_problem(ClfWideFit *fit)
+void
+clf_widefit_forget_rows(ClfWideFit *fit)
 {
 	clf_wide_scratch_free(&fit->scratch);
 	clf_logistic_free(&fit->solver);
@@ -68,7 +68,8 @@ clf_widefit_free(ClfWideFit *fit)
 	if (fit->mem == NULL)
 		return;
 	free_counts(fit);
-	free_problem(fit);
+	clf_widefit_forget_rows(fit);
+	clf_mem_free(fit->mem, fit->dual);
 	clf_grams_free(&fit->grams);
 	clf_wide_free(&fit->wide);
 	memset(fit, 0, sizeof *fit);
@@ -247,9 +248,15 @@ select_grams(ClfWideFit *fit, ClfError *error)
 		if (fit->keys[slot] != 0 && fit->rows_with[slot] >= least)
 			wide->hashes[F++] = fit->keys[slot];
 	qsort(wide->hashes, F, sizeof *wide->hashes, compare_hashes);
+	fit->values = 0;
 	for (size_t f = 0; f < F; f++)
+	{
+		uint32_t	rows_with = fit->rows_with[slot_of(fit, wide->hashes[f])];
+
 		wide->idf[f] = 1.0f + logf((1.0f + (float) fit->data->training_rows) /
-								   (1.0f + (float) fit->rows_with[slot_of(fit, wide->hashes[f])]));
+								   (1.0f + (float) rows_with));
+		fit->values += rows_with;
+	}
 	free_counts(fit);
 	return clf_wide_prepare(wide, error);
 }
@@ -303,13 +310,23 @@ static ClfStatus
 start_solving(ClfWideFit *fit, ClfError *error)
 {
 	const ClfConfig *config = fit->data->config;
+	ClfStatus	status;
 
 	fit->sparse.rows = fit->row;
+	fit->values = fit->sparse.start[fit->row];
 	fit->stage = CLF_WIDE_SOLVE;
-	return clf_logistic_init(&fit->solver, fit->mem, fit->kernels, &fit->sparse,
-							 fit->class_of, fit->wide.F, fit->wide.C,
-							 fit->cost, fit->class_weight,
-							 (uint64_t) config->seed, error);
+	status = clf_logistic_init(&fit->solver, fit->mem, fit->kernels, &fit->sparse,
+							   fit->class_of, fit->wide.F, fit->wide.C,
+							   fit->cost, fit->class_weight,
+							   (uint64_t) config->seed, error);
+	fit->solver.max_passes = fit->max_passes;
+	if (status == CLF_OK && fit->dual != NULL)
+		clf_logistic_resume(&fit->solver, fit->dual,
+							fit->dual_rows < fit->sparse.rows ? fit->dual_rows : fit->sparse.rows,
+							fit->dual_cost, fit->cost);
+	clf_mem_free(fit->mem, fit->dual);
+	fit->dual = NULL;
+	return status;
 }
 
 /* ---- pruning ---- */
@@ -320,6 +337,25 @@ most_kept(const ClfWideFit *fit)
 	size_t		fitting = MODEL_BYTES / (2 * sizeof(uint32_t) + 2 * fit->wide.C);
 
 	return fitting > LEAST_KEPT ? fitting : LEAST_KEPT;
+}
+
+static bool
+is_pruning(const ClfWideFit *fit)
+{
+	return !fit->pruned && fit->wide.F > most_kept(fit);
+}
+
+/* Multiply-adds of a pass over the rows. */
+static double
+pass_work(const ClfWideFit *fit)
+{
+	return clf_logistic_pass_work((double) fit->rows, (double) fit->values, (double) fit->wide.C);
+}
+
+double
+clf_widefit_work_ahead(const ClfWideFit *fit)
+{
+	return pass_work(fit) * fit->max_passes * (is_pruning(fit) ? 2 : 1);
 }
 
 /* How much an n-gram moves the scores, over all rows, squared. */
@@ -370,7 +406,7 @@ prune(ClfWideFit *fit, ClfError *error)
 	wide->slots = NULL;
 	wide->F = to;
 	fit->pruned = true;
-	free_problem(fit);
+	clf_widefit_forget_rows(fit);
 	return clf_wide_prepare(wide, error);
 }
 
@@ -384,16 +420,37 @@ take_weights(ClfWideFit *fit)
 		wide->kernel[i] = clf_float_from_half(clf_half_from_float(fit->solver.w[i]));
 	memcpy(wide->bias, fit->solver.bias, wide->C * sizeof(float));
 	fit->learned = fit->sparse.rows;
-	free_problem(fit);
 	fit->stage = CLF_WIDE_FINISHED;
 }
 
-ClfStatus
-clf_widefit_restart(ClfWideFit *fit, size_t rows, ClfError *error)
+/* Take the solution for the rows at hand, if it is not large, to begin with it. */
+static void
+take_duals(ClfWideFit *fit)
 {
-	free_problem(fit);
-	fit->rows = rows;
+	if (fit->solver.dual == NULL ||
+		fit->sparse.rows * fit->wide.C * sizeof(float) > fit->memory / 16)
+		return;
+	fit->dual = fit->solver.dual;
+	fit->dual_rows = fit->sparse.rows;
+	fit->dual_cost = fit->solver.cost;
+	fit->solver.dual = NULL;
+}
+
+ClfStatus
+clf_widefit_restart(ClfWideFit *fit, size_t rows, float cost, ClfError *error)
+{
 	fit->pruned = true;			/* these n-grams it shall be */
+	fit->cost = cost;
+	if (rows == fit->rows)
+	{
+		clf_logistic_resume(&fit->solver, fit->solver.dual, fit->sparse.rows, fit->solver.cost, cost);
+		fit->solver.max_passes = fit->max_passes;
+		fit->stage = CLF_WIDE_SOLVE;
+		return CLF_OK;
+	}
+	fit->rows = rows;
+	take_duals(fit);
+	clf_widefit_forget_rows(fit);
 	return start_building(fit, error);
 }
 
@@ -423,14 +480,15 @@ clf_widefit_advance(ClfWideFit *fit, ClfError *error)
 		case CLF_WIDE_SOLVE:
 			if (!clf_logistic_advance(&fit->solver))
 				break;
-			if (fit->pruned || fit->wide.F <= most_kept(fit))
-				take_weights(fit);
-			else
+			fit->work += fit->solver.pass * pass_work(fit);
+			if (is_pruning(fit))
 			{
 				status = prune(fit, error);
 				if (status == CLF_OK)
 					status = start_building(fit, error);
 			}
+			else
+				take_weights(fit);
 			break;
 		case CLF_WIDE_FINISHED:
 			break;

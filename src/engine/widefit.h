@@ -50,6 +50,12 @@ typedef struct ClfWideFit
 	uint32_t   *class_of;		/* [sparse.rows] */
 	ClfLogistic solver;
 	bool		pruned;
+	size_t		values;			/* of the training rows, once the n-grams are selected */
+	int			max_passes;		/* of a regression; the caller may lower it */
+	double		work;			/* multiply-adds of the regressions up to now, about */
+	float	   *dual;			/* [dual_rows,C] from which the regression begins, or NULL */
+	size_t		dual_rows;
+	float		dual_cost;
 
 	ClfWide		wide;			/* the result */
 } ClfWideFit;
@@ -63,11 +69,24 @@ extern void clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *ker
 							 bool char_ngrams, float cost, size_t memory);
 extern void clf_widefit_free(ClfWideFit *fit);
 
-/* Begin the regression anew, with the same n-grams, on so many rows of data. */
-extern ClfStatus clf_widefit_restart(ClfWideFit *fit, size_t rows, ClfError *error);
+/*
+ * After the fit is finished: begin the regression anew, with the same n-grams,
+ * on so many rows of data and at this cost.
+ */
+extern ClfStatus clf_widefit_restart(ClfWideFit *fit, size_t rows, float cost,
+									 ClfError *error);
 
 /* Do one item of work; fit->stage tells when it is finished. */
 extern ClfStatus clf_widefit_advance(ClfWideFit *fit, ClfError *error);
+
+/*
+ * Once the n-grams are selected: multiply-adds, about and at most, until the
+ * fit is finished.
+ */
+extern double clf_widefit_work_ahead(const ClfWideFit *fit);
+
+/* Release the training rows and the solver: no restart after that, the result stays. */
+extern void clf_widefit_forget_rows(ClfWideFit *fit);
 
 /* Bring the n-grams of a row of data into fit->grams. */
 extern ClfStatus clf_widefit_grams(ClfWideFit *fit, size_t row, ClfError *error);

@@ -347,10 +347,12 @@ enum
 
 /*
  * At the optimum the gradient w_k - sum of cost y sigmoid(-y z) x is 0.  The
- * solver stops when its dual variables hardly move, so it is only near.
+ * solver stops when its dual variables hardly move, so it is only near.  With
+ * from_cost > 0 it comes from the solution for half of the rows at that cost,
+ * or for all if that is the cost asked for.
  */
 static void
-check_optimum(float cost, const float *class_weight)
+check_optimum(float from_cost, float cost, const float *class_weight)
 {
 	ClfLogistic solver;
 	ClfError	error;
@@ -376,10 +378,29 @@ check_optimum(float cost, const float *class_weight)
 		}
 	}
 	start[ROWS] = ROWS * PER_ROW;
-	CHECK(clf_logistic_init(&solver, &mem, clf_kernels(), &data, class_of, FEATURES, CLASSES, cost,
-							class_weight, 1, &error) == CLF_OK, "no memory");
+	if (from_cost > 0)
+	{
+		float		dual[ROWS * CLASSES];
+		size_t		rows = from_cost == cost ? ROWS : ROWS / 2;
+
+		data.rows = rows;
+		CHECK(clf_logistic_init(&solver, &mem, clf_kernels(), &data, class_of, FEATURES, CLASSES,
+								from_cost, class_weight, 1, &error) == CLF_OK, "no memory");
+		while (!clf_logistic_advance(&solver))
+			;
+		memcpy(dual, solver.dual, rows * CLASSES * sizeof *dual);
+		clf_logistic_free(&solver);
+		data.rows = ROWS;
+		CHECK(clf_logistic_init(&solver, &mem, clf_kernels(), &data, class_of, FEATURES, CLASSES,
+								from_cost, class_weight, 1, &error) == CLF_OK, "no memory");
+		clf_logistic_resume(&solver, dual, rows, from_cost, cost);
+	}
+	else
+		CHECK(clf_logistic_init(&solver, &mem, clf_kernels(), &data, class_of, FEATURES, CLASSES,
+								cost, class_weight, 1, &error) == CLF_OK, "no memory");
 	while (!clf_logistic_advance(&solver))
 		;
+	CHECK(from_cost != cost || solver.pass <= 2, "the solution is found again in %d passes", solver.pass);
 	for (size_t k = 0; k < CLASSES; k++)
 	{
 		double		gradient[FEATURES + 1];
@@ -434,11 +455,23 @@ regression_is_at_its_optimum(void)
 	static const float even[CLASSES] = {1, 1, 1};
 	static const float uneven[CLASSES] = {0.25f, 1, 4};
 
-	check_optimum(0.1f, even);
-	check_optimum(1, even);
-	check_optimum(10, even);
-	check_optimum(1, uneven);
-	check_optimum(10, uneven);
+	check_optimum(0, 0.1f, even);
+	check_optimum(0, 1, even);
+	check_optimum(0, 10, even);
+	check_optimum(0, 1, uneven);
+	check_optimum(0, 10, uneven);
+}
+
+/* From a solution for other rows or another cost it gets there, too. */
+static void
+regression_resumes(void)
+{
+	static const float uneven[CLASSES] = {0.25f, 1, 4};
+
+	check_optimum(1, 1, uneven);
+	check_optimum(1, 10, uneven);
+	check_optimum(10, 1, uneven);
+	check_optimum(10, 0.1f, uneven);
 }
 
 /* ---- fusion ---- */
@@ -668,6 +701,7 @@ main(void)
 	RUN(values_are_sublinear_and_of_norm_1);
 	RUN(scores_of_extreme_margins);
 	RUN(regression_is_at_its_optimum);
+	RUN(regression_resumes);
 	RUN(factors_are_found);
 	RUN(factors_are_not_negative);
 	RUN(factors_stay_finite);

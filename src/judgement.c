@@ -19,6 +19,7 @@
 #include "model_cache.h"
 
 #define MAX_LABELS 100000		/* as many as a model may have */
+#define MAX_LABEL_BYTES 10000	/* as long as they may be in one */
 
 /* A label as UTF-8, not NUL-terminated. */
 typedef struct Label
@@ -103,6 +104,11 @@ number_other(Judgement *judgement, Label label)
 
 	if (entry != NULL)
 		return entry->number;
+	if (label.length > MAX_LABEL_BYTES)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("a label is longer than %d bytes", MAX_LABEL_BYTES),
+				 errhint("Is the label column the right one?")));
 	if (judgement->count >= MAX_LABELS)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),

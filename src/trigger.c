@@ -135,6 +135,10 @@ read_arguments(const TriggerData *data, ClassifyArguments *arguments)
 		arguments->min_probability =
 			DatumGetFloat4(DirectFunctionCall1(float4in,
 											   CStringGetDatum(trigger->tgargs[5])));
+	if (!(arguments->min_probability >= 0 && arguments->min_probability <= 1))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("minimum probability must be from 0 to 1")));
 
 	text_type = getBaseType(SPI_gettypeid(descriptor, arguments->text_column));
 	get_type_category_preferred(text_type, &category, &preferred);

@@ -58,6 +58,8 @@ SELECT count(*), max(f1), max(support) FROM textclf_evaluate('m', 'numbered', 'd
 SELECT count(*), sum(n) FROM textclf_confusion_matrix('m', 'numbered', 'doc', 'label');
 CREATE VIEW boundless AS SELECT 'x' AS doc, i::text AS label FROM generate_series(1, 100000) i;
 SELECT * FROM textclf_evaluate('m', 'boundless', 'doc', 'label');
+CREATE VIEW long_labels AS SELECT 'x' AS doc, repeat('y', 10001) AS label;
+SELECT * FROM textclf_evaluate('m', 'long_labels', 'doc', 'label');
 -- reading a row may use models itself, in a cache that has no room for two
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'second', '{"epochs": 1, "units": 2}');
 CREATE VIEW busy AS SELECT doc, label FROM rows WHERE textclf_predict('second', coalesce(doc, '')) IS NOT NULL;

@@ -64,6 +64,8 @@ SELECT try_trigger(t) FROM unnest(ARRAY[
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'made')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'n')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', 'high')$$,
+	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', '60')$$,
+	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', 'NaN')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify()$$,
 	$$AFTER INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic')$$,

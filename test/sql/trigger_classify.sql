@@ -27,7 +27,7 @@ CREATE TYPE topic AS ENUM ('price', 'delivery');
 CREATE DOMAIN share AS numeric(6, 4) CHECK (VALUE BETWEEN 0 AND 1);
 CREATE TABLE typed (body varchar(100), topic topic, p share, p8 float8, v text);
 CREATE TRIGGER a BEFORE INSERT ON typed FOR EACH ROW EXECUTE FUNCTION textclf_classify('q@1', 'body', 'topic', 'p', 'v', '0');
-CREATE TRIGGER b BEFORE INSERT ON typed FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', 'p8', '', '1.5');
+CREATE TRIGGER b BEFORE INSERT ON typed FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', 'p8', '', '1');
 INSERT INTO typed VALUES ('how much is it');
 SELECT body, topic IS NULL AS unsure, p > 0.5 AS p, p8 = textclf_probability('q', 'how much is it', 'price')::float8 AS p8, v FROM typed;
 

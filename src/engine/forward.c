@@ -382,7 +382,7 @@ take_step(ClfForward *forward, int layer, int direction, size_t step,
 		}
 	}
 	if (forward->packed->bytes)
-		forward->kernels->lstm_step_bytes(rows, blocks, gates, bytes, lstm->u_bytes,
+		forward->kernels->lstm_step_bytes(rows, blocks, step % 2 != 0, gates, bytes, lstm->u_bytes,
 										  lstm->u_start, lstm->scale, forward->cell, h_out,
 										  bytes_out);
 	else

@@ -94,8 +94,13 @@ typedef struct ClfKernels
 								  const int32_t *start, const float *scale,
 								  const float *bias, float *const *out);
 
-	/* lstm_step on h as bytes: writes it as floats to h_out[r], too */
-	void		(*lstm_step_bytes) (size_t rows, size_t blocks, const float *const *gates,
+	/*
+	 * lstm_step on h as bytes: writes it as floats to h_out[r], too.  The blocks
+	 * are taken forwards or backwards: where every other step goes backwards,
+	 * it begins with the weights that the one before has left in the cache.
+	 */
+	void		(*lstm_step_bytes) (size_t rows, size_t blocks, bool backwards,
+									const float *const *gates,
 									const uint8_t *const *h, const int8_t *u,
 									const int32_t *start, const float *scale, float *c,
 									float *const *h_out, uint8_t *const *q_out);

@@ -20,6 +20,9 @@
 typedef float Vector __attribute__((vector_size(KERNELS_VECTOR * sizeof(float))));
 typedef float VectorUnaligned __attribute__((vector_size(KERNELS_VECTOR * sizeof(float)),
 											 aligned(sizeof(float))));
+typedef int32_t Integers __attribute__((vector_size(KERNELS_VECTOR * sizeof(int32_t))));
+typedef int32_t IntegersUnaligned __attribute__((vector_size(KERNELS_VECTOR * sizeof(int32_t)),
+												 aligned(sizeof(int32_t))));
 
 /* ---- sums in single precision ---- */
 
@@ -155,17 +158,71 @@ project(size_t rows, size_t K, const float *const *x, size_t blocks,
 
 /* ---- the cell ---- */
 
-/* tanh(x) = *numerator / *denominator, see tanh_of */
-INLINE void
-tanh_fraction(float x, float *numerator, float *denominator)
-{
-	float		clamped = x < -TANH_CLAMP ? -TANH_CLAMP : x;
-	float		x2;
+/*
+ * tanh as a quotient of polynomials of degree 5 and 4, for states that end as
+ * bytes: within 5e-5, where half a byte is 4e-3.  From the clamp on it is
+ * 1 - 5e-5.  Fitted by linear programming, least largest error.
+ */
+#define COARSE_CLAMP 5.02f
+#define COARSE_NUMERATOR(x, x2) \
+	((x) * (0.999807865f + (x2) * (0.101667697f + (x2) * 0.00065326523f)))
+#define COARSE_DENOMINATOR(x2) \
+	(1.0f + (x2) * (0.434441653f + (x2) * 0.0126223933f))
 
-	clamped = clamped > TANH_CLAMP ? TANH_CLAMP : clamped;
-	x2 = clamped * clamped;
-	*numerator = TANH_NUMERATOR(clamped, x2);
-	*denominator = TANH_DENOMINATOR(x2);
+/*
+ * x, or the limit that it is beyond.  What is no number stays so: of two that
+ * cannot be compared, the instructions take the second.
+ */
+INLINE Vector
+clamp(Vector x, float limit)
+{
+	const Vector high = (Vector) {0} + limit;
+	const Vector low = -high;
+
+#if KERNELS_VECTOR == 16
+	return _mm512_min_ps(high, _mm512_max_ps(low, x));
+#elif KERNELS_VECTOR == 8
+	return _mm256_min_ps(high, _mm256_max_ps(low, x));
+#else
+	Integers	below = x < low;
+	Integers	above = x > high;
+
+	return (Vector) (((Integers) low & below) | ((Integers) high & above) |
+					 ((Integers) x & ~(below | above)));
+#endif
+}
+
+/* tanh(x) = *numerator / *denominator, coarse or as in tanh_of */
+INLINE void
+tanh_fraction(const bool coarse, Vector x, Vector *numerator, Vector *denominator)
+{
+	Vector		clamped = clamp(x, coarse ? COARSE_CLAMP : TANH_CLAMP);
+	Vector		x2 = clamped * clamped;
+
+	*numerator = coarse ? COARSE_NUMERATOR(clamped, x2) : TANH_NUMERATOR(clamped, x2);
+	*denominator = coarse ? COARSE_DENOMINATOR(x2) : TANH_DENOMINATOR(x2);
+}
+
+/*
+ * Some units: updates their states c from their weighted inputs and writes their
+ * outputs h.  sigmoid(x) = (1 + tanh(x/2)) / 2, and all fractions over one
+ * denominator: two divisions in place of five.
+ */
+INLINE void
+cell_units(const bool coarse, Vector zi, Vector zf, Vector zc, Vector zo, float *c, float *h)
+{
+	Vector		state = *(const VectorUnaligned *) c;
+	Vector		pi, pf, pc, po, pt;
+	Vector		qi, qf, qc, qo, qt;
+
+	tanh_fraction(coarse, 0.5f * zi, &pi, &qi);
+	tanh_fraction(coarse, 0.5f * zf, &pf, &qf);
+	tanh_fraction(coarse, zc, &pc, &qc);
+	tanh_fraction(coarse, 0.5f * zo, &po, &qo);
+	state = ((qf + pf) * state * (qi * qc) + (qi + pi) * pc * qf) / (2.0f * qf * (qi * qc));
+	*(VectorUnaligned *) c = state;
+	tanh_fraction(coarse, state, &pt, &qt);
+	*(VectorUnaligned *) h = (qo + po) * pt / (2.0f * qo * qt);
 }
 
 /* The whole part of a number from 0 to 255.  What is no number, in a damaged image, becomes 0. */
@@ -175,36 +232,37 @@ to_byte(float x)
 	return (uint8_t) (int32_t) (x > 0 ? x : 0);
 }
 
+/* q = x * factor, from CLF_ZERO and rounded, for CLF_LANES numbers x */
+INLINE void
+to_bytes(const float *restrict x, float factor, uint8_t *restrict q)
+{
+#if KERNELS_VECTOR == 16
+	Vector		numbers = *(const VectorUnaligned *) x * factor + (CLF_ZERO + 0.5f);
+	__m512i		integers = _mm512_cvttps_epi32(_mm512_max_ps(numbers, _mm512_setzero_ps()));
+
+	_mm_storeu_si128((__m128i *) q, _mm512_cvtepi32_epi8(integers));
+#else
+	for (size_t i = 0; i < CLF_LANES; i++)
+		q[i] = to_byte(x[i] * factor + (CLF_ZERO + 0.5f));
+#endif
+}
+
 /*
  * One block of units: z [CLF_BLOCK] weighted inputs, c [CLF_LANES] updated,
- * h [CLF_LANES] written, and as bytes (see CLF_ZERO) to q unless it is NULL.
- * sigmoid(x) = (1 + tanh(x/2)) / 2, and all fractions over one denominator:
- * two divisions in place of five.
+ * h [CLF_LANES] written.
  */
 static __attribute__((noinline)) void
-cell(const float *restrict z, float *restrict c, float *restrict h, uint8_t *restrict q)
+cell(const float *restrict z, float *restrict c, float *restrict h)
 {
-	float		out[CLF_LANES];
-
-	for (int lane = 0; lane < CLF_LANES; lane++)
+	for (size_t unit = 0; unit < CLF_LANES; unit += KERNELS_VECTOR)
 	{
-		float		pi, pf, pc, po, pt;
-		float		qi, qf, qc, qo, qt;
-		float		next;
+		Vector		in[4];
 
-		tanh_fraction(0.5f * z[lane], &pi, &qi);
-		tanh_fraction(0.5f * z[CLF_LANES + lane], &pf, &qf);
-		tanh_fraction(z[2 * CLF_LANES + lane], &pc, &qc);
-		tanh_fraction(0.5f * z[3 * CLF_LANES + lane], &po, &qo);
-		next = ((qf + pf) * c[lane] * (qi * qc) + (qi + pi) * pc * qf) / (2 * qf * (qi * qc));
-		c[lane] = next;
-		tanh_fraction(next, &pt, &qt);
-		out[lane] = (qo + po) * pt / (2 * qo * qt);
+#pragma GCC unroll 4
+		for (size_t g = 0; g < 4; g++)
+			in[g] = *(const VectorUnaligned *) (z + g * CLF_LANES + unit);
+		cell_units(false, in[0], in[1], in[2], in[3], c + unit, h + unit);
 	}
-	memcpy(h, out, sizeof out);
-	if (q != NULL)
-		for (int lane = 0; lane < CLF_LANES; lane++)
-			q[lane] = to_byte(out[lane] * 127.0f + (CLF_ZERO + 0.5f));
 }
 
 static void
@@ -236,7 +294,7 @@ lstm_step(size_t rows, size_t blocks, const float *const *gates,
 				size_t		r = row + (together == 1 ? i : 0);
 				size_t		unit = (block + (together == 1 ? 0 : i)) * CLF_LANES;
 
-				cell(z + i * CLF_BLOCK, c + r * H + unit, h_out[r] + unit, NULL);
+				cell(z + i * CLF_BLOCK, c + r * H + unit, h_out[r] + unit);
 			}
 		}
 	}
@@ -250,19 +308,22 @@ quantise(size_t n, const float *restrict x, uint8_t *restrict q)
 	uint32_t	most = 0;		/* numbers without sign are in the order of their bits */
 	float		largest;
 	float		inverse;
+	size_t		i = 0;
 
-	for (size_t i = 0; i < n; i++)
+	for (size_t k = 0; k < n; k++)
 	{
 		uint32_t	bits;
 
-		memcpy(&bits, x + i, sizeof bits);
+		memcpy(&bits, x + k, sizeof bits);
 		bits &= 0x7FFFFFFF;
 		most = bits > most ? bits : most;
 	}
 	memcpy(&largest, &most, sizeof largest);
 	/* what is that small adds nothing to a sum */
 	inverse = largest > 1e-30f ? 127.0f / largest : 0;
-	for (size_t i = 0; i < n; i++)
+	for (; i + CLF_LANES <= n; i += CLF_LANES)
+		to_bytes(x + i, inverse, q + i);
+	for (; i < n; i++)
 		q[i] = to_byte(x[i] * inverse + (CLF_ZERO + 0.5f));
 	return largest;
 }
@@ -279,83 +340,105 @@ four_bytes(const uint8_t *x)
 
 #if defined(__AVX512VNNI__)
 
-/* As sum_panels: out = start + x w, where K is a multiple of 4. */
+/* As sum_panels for one block: out = start + x w, where K is a multiple of 4. */
 INLINE void
-sum_bytes_panels(const size_t rows, const size_t panels, size_t K, const int32_t *start,
-				 const uint8_t *const *x, const int8_t *w, int32_t *out)
+sum_bytes_rows(const size_t rows, size_t K, const int32_t *start,
+			   const uint8_t *const *x, const int8_t *w, int32_t *out)
 {
-	__m512i		sum[SUMS][4];
+	__m512i		sum[KERNELS_ROWS][4];
 
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 2
-		for (size_t p = 0; p < panels; p++)
 #pragma GCC unroll 4
-			for (size_t g = 0; g < 4; g++)
-				sum[r * panels + p][g] =
-					_mm512_loadu_si512(start + p * CLF_BLOCK + g * CLF_LANES);
+		for (size_t g = 0; g < 4; g++)
+			sum[r][g] = _mm512_loadu_si512(start + g * CLF_LANES);
 	for (size_t k = 0; k < K; k += 4)
 	{
-#pragma GCC unroll 2
-		for (size_t p = 0; p < panels; p++)
-		{
-			const int8_t *at = w + (p * K + k) * CLF_BLOCK;
-			__m512i		w0 = _mm512_loadu_si512(at);
-			__m512i		w1 = _mm512_loadu_si512(at + CLF_BLOCK);
-			__m512i		w2 = _mm512_loadu_si512(at + 2 * CLF_BLOCK);
-			__m512i		w3 = _mm512_loadu_si512(at + 3 * CLF_BLOCK);
+		const int8_t *at = w + k * CLF_BLOCK;
+		__m512i		w0 = _mm512_loadu_si512(at);
+		__m512i		w1 = _mm512_loadu_si512(at + CLF_BLOCK);
+		__m512i		w2 = _mm512_loadu_si512(at + 2 * CLF_BLOCK);
+		__m512i		w3 = _mm512_loadu_si512(at + 3 * CLF_BLOCK);
 
 #pragma GCC unroll 8
-			for (size_t r = 0; r < rows; r++)
-			{
-				__m512i		value = _mm512_set1_epi32(four_bytes(x[r] + k));
+		for (size_t r = 0; r < rows; r++)
+		{
+			__m512i		value = _mm512_set1_epi32(four_bytes(x[r] + k));
 
-				sum[r * panels + p][0] = _mm512_dpbusd_epi32(sum[r * panels + p][0], value, w0);
-				sum[r * panels + p][1] = _mm512_dpbusd_epi32(sum[r * panels + p][1], value, w1);
-				sum[r * panels + p][2] = _mm512_dpbusd_epi32(sum[r * panels + p][2], value, w2);
-				sum[r * panels + p][3] = _mm512_dpbusd_epi32(sum[r * panels + p][3], value, w3);
-			}
+			sum[r][0] = _mm512_dpbusd_epi32(sum[r][0], value, w0);
+			sum[r][1] = _mm512_dpbusd_epi32(sum[r][1], value, w1);
+			sum[r][2] = _mm512_dpbusd_epi32(sum[r][2], value, w2);
+			sum[r][3] = _mm512_dpbusd_epi32(sum[r][3], value, w3);
 		}
 	}
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)
-#pragma GCC unroll 2
-		for (size_t p = 0; p < panels; p++)
 #pragma GCC unroll 4
-			for (size_t g = 0; g < 4; g++)
-				_mm512_storeu_si512(out + (r * panels + p) * CLF_BLOCK + g * CLF_LANES,
-									sum[r * panels + p][g]);
+		for (size_t g = 0; g < 4; g++)
+			_mm512_storeu_si512(out + r * CLF_BLOCK + g * CLF_LANES, sum[r][g]);
 }
 
-/* out [rows * blocks][CLF_BLOCK]: up to KERNELS_ROWS rows of one block, or one row of two */
-static void
-sum_bytes(size_t rows, size_t blocks, size_t K, const int32_t *start,
-		  const uint8_t *const *x, const int8_t *w, int32_t *out)
+/* sum += the products of four inputs */
+INLINE void
+add_products(__m512i sum[4], const uint8_t *x, const int8_t *w)
 {
-	if (blocks == 2)
+	__m512i		value = _mm512_set1_epi32(four_bytes(x));
+
+#pragma GCC unroll 4
+	for (size_t g = 0; g < 4; g++)
+		sum[g] = _mm512_dpbusd_epi32(sum[g], value, _mm512_loadu_si512(w + g * CLF_BLOCK));
+}
+
+/* The same for one row, in two sums by turns, so that no product waits for the one before. */
+static void
+sum_bytes_row(size_t K, const int32_t *start, const uint8_t *x, const int8_t *w, int32_t *out)
+{
+	__m512i		even[4];
+	__m512i		odd[4];
+	size_t		k = 0;
+
+#pragma GCC unroll 4
+	for (size_t g = 0; g < 4; g++)
 	{
-		sum_bytes_panels(1, 2, K, start, x, w, out);
-		return;
+		even[g] = _mm512_loadu_si512(start + g * CLF_LANES);
+		odd[g] = _mm512_setzero_si512();
 	}
+	for (; k + 8 <= K; k += 8)
+	{
+		add_products(even, x + k, w + k * CLF_BLOCK);
+		add_products(odd, x + k + 4, w + (k + 4) * CLF_BLOCK);
+	}
+	if (k < K)
+		add_products(even, x + k, w + k * CLF_BLOCK);
+#pragma GCC unroll 4
+	for (size_t g = 0; g < 4; g++)
+		_mm512_storeu_si512(out + g * CLF_LANES, _mm512_add_epi32(even[g], odd[g]));
+}
+
+/* out [rows][CLF_BLOCK]: up to KERNELS_ROWS rows of one block */
+static void
+sum_bytes(size_t rows, size_t K, const int32_t *start, const uint8_t *const *x,
+		  const int8_t *w, int32_t *out)
+{
 	switch (rows)
 	{
 		case 1:
-			sum_bytes_panels(1, 1, K, start, x, w, out);
+			sum_bytes_row(K, start, x[0], w, out);
 			break;
 		case 2:
-			sum_bytes_panels(2, 1, K, start, x, w, out);
+			sum_bytes_rows(2, K, start, x, w, out);
 			break;
 		case 3:
-			sum_bytes_panels(3, 1, K, start, x, w, out);
+			sum_bytes_rows(3, K, start, x, w, out);
 			break;
 		case 4:
-			sum_bytes_panels(4, 1, K, start, x, w, out);
+			sum_bytes_rows(4, K, start, x, w, out);
 			break;
 		case 5:
-			sum_bytes_panels(5, 1, K, start, x, w, out);
+			sum_bytes_rows(5, K, start, x, w, out);
 			break;
 		case 6:
-			sum_bytes_panels(6, 1, K, start, x, w, out);
+			sum_bytes_rows(6, K, start, x, w, out);
 			break;
 	}
 }
@@ -371,8 +454,8 @@ sum_bytes(size_t rows, size_t blocks, size_t K, const int32_t *start,
 #if defined(__AVX2__)
 
 /* out [CLF_BLOCK] = start + x w for one row and one block */
-INLINE void
-sum_bytes_block(size_t K, const uint8_t *x, const int8_t *w, int32_t *out)
+static void
+sum_bytes_row(size_t K, const int32_t *start, const uint8_t *x, const int8_t *w, int32_t *out)
 {
 	const __m256i ones = _mm256_set1_epi16(1);
 	const __m256i zero = _mm256_set1_epi8((char) CLF_ZERO);
@@ -416,8 +499,8 @@ two_inputs(uint8_t first, uint8_t second)
 }
 
 /* The same; the four bytes of a column are two halves of two bytes each. */
-INLINE void
-sum_bytes_block(size_t K, const uint8_t *x, const int8_t *w, int32_t *out)
+static void
+sum_bytes_row(size_t K, const int32_t *start, const uint8_t *x, const int8_t *w, int32_t *out)
 {
 	for (size_t gate = 0; gate < 4; gate++)
 	{
@@ -449,15 +532,13 @@ sum_bytes_block(size_t K, const uint8_t *x, const int8_t *w, int32_t *out)
 
 #endif
 
-/* out [rows * blocks][CLF_BLOCK]: some rows of one block, or one row of two */
+/* out [rows][CLF_BLOCK]: some rows of one block */
 static void
-sum_bytes(size_t rows, size_t blocks, size_t K, const int32_t *start,
-		  const uint8_t *const *x, const int8_t *w, int32_t *out)
+sum_bytes(size_t rows, size_t K, const int32_t *start, const uint8_t *const *x,
+		  const int8_t *w, int32_t *out)
 {
-	(void) start;
 	for (size_t r = 0; r < rows; r++)
-		for (size_t block = 0; block < blocks; block++)
-			sum_bytes_block(K, x[r], w + block * K * CLF_BLOCK, out + (r + block) * CLF_BLOCK);
+		sum_bytes_row(K, start, x[r], w, out + r * CLF_BLOCK);
 }
 
 #endif
@@ -483,43 +564,92 @@ project_bytes(size_t rows, size_t K, const uint8_t *const *x, const float *facto
 			int32_t		sum[KERNELS_ROWS * CLF_BLOCK] __attribute__((aligned(64)));
 
 			n = rows - row < KERNELS_ROWS ? rows - row : KERNELS_ROWS;
-			sum_bytes(n, 1, K, start + block * CLF_BLOCK, x + row, w + block * K * CLF_BLOCK, sum);
+			sum_bytes(n, K, start + block * CLF_BLOCK, x + row, w + block * K * CLF_BLOCK, sum);
 			for (size_t r = 0; r < n; r++)
 				rescale(sum + r * CLF_BLOCK, scale + block * CLF_BLOCK, factor[row + r],
 						bias + block * CLF_BLOCK, out[row + r] + block * CLF_BLOCK);
 		}
 }
 
+/*
+ * One block of units as in cell, from sums of bytes and the gates that the input
+ * gave; h is written as bytes (see CLF_ZERO) to q, too.
+ */
+static __attribute__((noinline)) void
+cell_bytes(const int32_t *restrict sum, const float *restrict scale, const float *restrict gates,
+		   float *restrict c, float *restrict h, uint8_t *restrict q)
+{
+	for (size_t unit = 0; unit < CLF_LANES; unit += KERNELS_VECTOR)
+	{
+		Vector		in[4];
+
+#pragma GCC unroll 4
+		for (size_t g = 0; g < 4; g++)
+		{
+			size_t		at = g * CLF_LANES + unit;
+			Integers	integers = *(const IntegersUnaligned *) (sum + at);
+
+			in[g] = *(const VectorUnaligned *) (gates + at) +
+				__builtin_convertvector(integers, Vector) * *(const VectorUnaligned *) (scale + at);
+		}
+		cell_units(true, in[0], in[1], in[2], in[3], c + unit, h + unit);
+	}
+	to_bytes(h, 127.0f, q);
+}
+
+/*
+ * One row.  A block's cell follows the sums of the next block: it does not wait
+ * for its own, which the CPU computes at the same time.
+ */
 static void
-lstm_step_bytes(size_t rows, size_t blocks, const float *const *gates,
+lstm_step_bytes_row(size_t blocks, bool backwards, const float *gates, const uint8_t *h,
+					const int8_t *u, const int32_t *start, const float *scale, float *c,
+					float *h_out, uint8_t *q_out)
+{
+	size_t		H = blocks * CLF_LANES;
+	int32_t		sum[2][CLF_BLOCK] __attribute__((aligned(64)));
+	size_t		before = 0;
+
+	for (size_t i = 0; i <= blocks; i++)
+	{
+		size_t		block = backwards ? blocks - 1 - i : i;
+
+		if (i < blocks)
+			sum_bytes_row(H, start + block * CLF_BLOCK, h, u + block * H * CLF_BLOCK, sum[i % 2]);
+		if (i > 0)
+			cell_bytes(sum[(i - 1) % 2], scale + before * CLF_BLOCK, gates + before * CLF_BLOCK,
+					   c + before * CLF_LANES, h_out + before * CLF_LANES, q_out + before * CLF_LANES);
+		before = block;
+	}
+}
+
+static void
+lstm_step_bytes(size_t rows, size_t blocks, bool backwards, const float *const *gates,
 				const uint8_t *const *h, const int8_t *u, const int32_t *start,
 				const float *scale, float *c, float *const *h_out, uint8_t *const *q_out)
 {
 	size_t		H = blocks * CLF_LANES;
 	size_t		n;
-	size_t		together;
 
-	for (size_t block = 0; block < blocks; block += together)
+	if (rows == 1)
 	{
-		together = blocks_at_once(rows, blocks - block);
+		lstm_step_bytes_row(blocks, backwards, gates[0], h[0], u, start, scale, c, h_out[0], q_out[0]);
+		return;
+	}
+	for (size_t i = 0; i < blocks; i++)
+	{
+		size_t		block = backwards ? blocks - 1 - i : i;
+
 		for (size_t row = 0; row < rows; row += n)
 		{
-			int32_t		sum[SUMS * CLF_BLOCK] __attribute__((aligned(64)));
-			float		z[CLF_BLOCK] __attribute__((aligned(64)));
+			int32_t		sum[KERNELS_ROWS * CLF_BLOCK] __attribute__((aligned(64)));
 
 			n = rows - row < KERNELS_ROWS ? rows - row : KERNELS_ROWS;
-			sum_bytes(n, together, H, start + block * CLF_BLOCK, h + row,
-					  u + block * H * CLF_BLOCK, sum);
-			for (size_t i = 0; i < n * together; i++)
-			{
-				size_t		r = row + (together == 1 ? i : 0);
-				size_t		at = block + (together == 1 ? 0 : i);
-
-				rescale(sum + i * CLF_BLOCK, scale + at * CLF_BLOCK, 1.0f,
-						gates[r] + at * CLF_BLOCK, z);
-				cell(z, c + r * H + at * CLF_LANES, h_out[r] + at * CLF_LANES,
-					 q_out[r] + at * CLF_LANES);
-			}
+			sum_bytes(n, H, start + block * CLF_BLOCK, h + row, u + block * H * CLF_BLOCK, sum);
+			for (size_t r = row; r < row + n; r++)
+				cell_bytes(sum + (r - row) * CLF_BLOCK, scale + block * CLF_BLOCK,
+						   gates[r] + block * CLF_BLOCK, c + r * H + block * CLF_LANES,
+						   h_out[r] + block * CLF_LANES, q_out[r] + block * CLF_LANES);
 		}
 	}
 }

@@ -434,7 +434,59 @@ prediction_steps(void)
 			check_steps(rows, blocks);
 }
 
+#define COARSE 1.5e-4f			/* largest error on bytes of a state c up to 2, and of outputs */
+
 /* The cell saturates and never leaves its range. */
+static void
+check_extreme_cell(float i, float f, float g, float o, bool bytes)
+{
+	float		gates[CLF_BLOCK];
+	float		c[CLF_LANES];
+	float		out[CLF_LANES];
+	const float *gates_row = gates;
+	float	   *out_row = out;
+	float		step = bytes ? 0.125f : 1;	/* between the lanes' states before */
+
+	for (size_t lane = 0; lane < CLF_LANES; lane++)
+	{
+		gates[lane] = i;
+		gates[CLF_LANES + lane] = f;
+		gates[2 * CLF_LANES + lane] = g;
+		gates[3 * CLF_LANES + lane] = o;
+		c[lane] = step * ((float) lane - 8);
+	}
+	if (bytes)
+	{
+		static const int8_t u[CLF_LANES * CLF_BLOCK];
+		static const int32_t start[CLF_BLOCK];
+		static const float scale[CLF_BLOCK];
+		uint8_t		h[CLF_LANES];
+		uint8_t		q[CLF_LANES];
+		const uint8_t *h_row = h;
+		uint8_t    *q_row = q;
+
+		memset(h, CLF_ZERO, sizeof h);
+		kernels->lstm_step_bytes(1, 1, false, &gates_row, &h_row, u, start, scale, c, &out_row, &q_row);
+	}
+	else
+	{
+		static const float u[CLF_LANES * CLF_BLOCK];
+		float		h[CLF_LANES] = {0};
+		const float *h_row = h;
+
+		kernels->lstm_step(1, 1, &gates_row, &h_row, u, c, &out_row);
+	}
+	for (size_t lane = 0; lane < CLF_LANES; lane++)
+	{
+		double		cell = sigmoid(f) * step * ((double) lane - 8) + sigmoid(i) * tanh(g);
+		double		h = sigmoid(o) * tanh(cell);
+
+		CHECK(fabs(c[lane] - cell) < (bytes ? COARSE : 5e-6), "c is %g, not %g", c[lane], cell);
+		CHECK(fabs(out[lane] - h) < (bytes ? COARSE : 2e-6) && fabsf(out[lane]) <= 1.000001f,
+			  "h is %g, not %g", out[lane], h);
+	}
+}
+
 static void
 extreme_cells(void)
 {
@@ -443,34 +495,46 @@ extreme_cells(void)
 	for (size_t i = 0; i < 11; i++)
 		for (size_t f = 0; f < 11; f++)
 			for (size_t g = 0; g < 11; g++)
-			{
-				float		gates[CLF_BLOCK];
-				float		h[CLF_LANES] = {0};
-				float		c[CLF_LANES] = {0};
-				float		u[CLF_LANES * CLF_BLOCK] = {0};
-				const float *gates_row = gates;
-				const float *h_row = h;
-				float		out[CLF_LANES];
-				float	   *out_row = out;
-				double		cell;
+				for (int bytes = 0; bytes < 2; bytes++)
+					check_extreme_cell(extremes[i], extremes[f], extremes[g], extremes[(i + f + g) % 11], bytes);
+}
 
-				for (size_t lane = 0; lane < CLF_LANES; lane++)
-				{
-					gates[lane] = extremes[i];
-					gates[CLF_LANES + lane] = extremes[f];
-					gates[2 * CLF_LANES + lane] = extremes[g];
-					gates[3 * CLF_LANES + lane] = extremes[(i + f + g) % 11];
-					c[lane] = (float) lane - 8;
-				}
-				kernels->lstm_step(1, 1, &gates_row, &h_row, u, c, &out_row);
-				for (size_t lane = 0; lane < CLF_LANES; lane++)
-				{
-					cell = sigmoid(extremes[f]) * ((double) lane - 8) + sigmoid(extremes[i]) * tanh(extremes[g]);
-					CHECK(fabs(c[lane] - cell) < 5e-6, "c is %g, not %g", c[lane], cell);
-					CHECK(fabs(out[lane] - sigmoid(extremes[(i + f + g) % 11]) * tanh(cell)) < 2e-6 &&
-						  fabsf(out[lane]) <= 1.000001f, "h is off");
-				}
-			}
+/* What is no number stays so, as float, and is the lowest of bytes. */
+static void
+no_numbers(void)
+{
+	static const int8_t u[CLF_LANES * CLF_BLOCK];
+	static const int32_t start[CLF_BLOCK];
+	static const float scale[CLF_BLOCK];
+	float		gates[CLF_BLOCK];
+	float		c[CLF_LANES] = {0};
+	float		out[CLF_LANES] = {0};
+	uint8_t		h[CLF_LANES] = {0};
+	uint8_t		q[CLF_LANES];
+	const float *gates_row = gates;
+	const uint8_t *h_row = h;
+	float	   *out_row = out;
+	uint8_t    *q_row = q;
+
+	for (size_t i = 0; i < CLF_BLOCK; i++)
+		gates[i] = NAN;
+	memset(q, 77, sizeof q);
+	kernels->lstm_step_bytes(1, 1, false, &gates_row, &h_row, u, start, scale, c, &out_row, &q_row);
+	for (size_t lane = 0; lane < CLF_LANES; lane++)
+		CHECK(isnan(c[lane]) && isnan(out[lane]) && q[lane] == 0, "no number becomes one");
+}
+
+/* What is computed on bytes has activations that are that near, from end to end. */
+static void
+coarse_activations(void)
+{
+	for (float z = -20; z <= 20; z += 1.0f / 64)
+	{
+		check_extreme_cell(z, 90, -90, 90, true);
+		check_extreme_cell(-90, z, 0, 90, true);
+		check_extreme_cell(90, -90, z, 90, true);
+		check_extreme_cell(90, 90, 90, z, true);
+	}
 }
 
 /* ---- the same on bytes ---- */
@@ -573,7 +637,10 @@ byte_projections(void)
 	check_bytes(3, 2, 512, 1);	/* 255 * 127 * 512 */
 }
 
-/* A step on bytes is the step on the numbers that they stand for. */
+/*
+ * A step on bytes is the step on the numbers that they stand for, whatever the
+ * order of its blocks.
+ */
 static void
 check_byte_steps(size_t rows, size_t blocks)
 {
@@ -628,7 +695,7 @@ check_byte_steps(size_t rows, size_t blocks)
 	}
 	kernels->lstm_step(rows, blocks, (const float *const *) gates_rows,
 					   (const float *const *) h_rows, u_floats, c_floats, floats_rows);
-	kernels->lstm_step_bytes(rows, blocks, (const float *const *) gates_rows, bytes_rows, u,
+	kernels->lstm_step_bytes(rows, blocks, false, (const float *const *) gates_rows, bytes_rows, u,
 							 start, scale, c, out_rows, out_bytes_rows);
 	for (size_t r = 0; r < rows; r++)
 	{
@@ -636,11 +703,11 @@ check_byte_steps(size_t rows, size_t blocks)
 
 		for (size_t j = 0; j < H; j++)
 		{
-			CHECK(fabsf(out_rows[r][j] - floats_rows[r][j]) < 1e-5f && fabsf(c[r * H + j] - c_floats[r * H + j]) < 1e-5f,
+			CHECK(fabsf(out_rows[r][j] - floats_rows[r][j]) < COARSE && fabsf(c[r * H + j] - c_floats[r * H + j]) < COARSE,
 				  "row %zu unit %zu: %g, not %g", r, j, out_rows[r][j], floats_rows[r][j]);
 			CHECK(fabs((out_bytes_rows[r][j] - CLF_ZERO) / 127.0 - out_rows[r][j]) <= 0.5001 / 127, "h as byte is off");
 		}
-		kernels->lstm_step_bytes(1, blocks, &one_gates, bytes_rows + r, u, start, scale,
+		kernels->lstm_step_bytes(1, blocks, true, &one_gates, bytes_rows + r, u, start, scale,
 								 c_alone + r * H, &alone, &alone_bytes);
 		CHECK(memcmp(alone, out_rows[r], H * sizeof *alone) == 0 &&
 			  memcmp(alone_bytes, out_bytes_rows[r], H) == 0 &&
@@ -719,6 +786,8 @@ main(void)
 		{"projections", projections},
 		{"prediction_steps", prediction_steps},
 		{"extreme_cells", extreme_cells},
+		{"coarse_activations", coarse_activations},
+		{"no_numbers", no_numbers},
 		{"quantised_inputs", quantised_inputs},
 		{"byte_projections", byte_projections},
 		{"byte_steps", byte_steps},

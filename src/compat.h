@@ -28,6 +28,11 @@
 #define PG_SIG_IGN SIG_IGN
 #endif
 
+/* A row type that was made attribute by attribute has to be completed since 19. */
+#if PG_VERSION_NUM < 190000
+#define TupleDescFinalize(descriptor) ((void) 0)
+#endif
+
 /* Raise an error unless member may make something owned by role. */
 static inline void
 CompatCheckSetRole(Oid member, Oid role)

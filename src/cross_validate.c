@@ -74,6 +74,7 @@ init_deck(Deck *deck)
 	TupleDescInitEntry(deck->descriptor, 1, "label", TEXTOID, -1, 0);
 	TupleDescInitEntry(deck->descriptor, 2, "hash", INT8OID, -1, 0);
 	TupleDescInitEntry(deck->descriptor, 3, "doc", TEXTOID, -1, 0);
+	TupleDescFinalize(deck->descriptor);
 	deck->slot = MakeSingleTupleTableSlot(deck->descriptor, &TTSOpsMinimalTuple);
 	deck->sort = tuplesort_begin_heap(deck->descriptor, lengthof(keys), keys,
 									  operators, collations, nulls_first,

@@ -41,6 +41,7 @@ KeptRowsCreate(bool outlives_transaction)
 	rows->descriptor = CreateTemplateTupleDesc(2);
 	TupleDescInitBuiltinEntry(rows->descriptor, 1, "doc", TEXTOID, -1, 0);
 	TupleDescInitBuiltinEntry(rows->descriptor, 2, "label", TEXTOID, -1, 0);
+	TupleDescFinalize(rows->descriptor);
 	rows->store = tuplestore_begin_heap(true, outlives_transaction, work_mem);
 	return rows;
 }

@@ -86,7 +86,9 @@ SELECT textclf_deploy('m', 2);
 PREPARE TRANSACTION 'deployment';
 SELECT textclf_predict('m', 'hot day');
 SET lock_timeout = '100ms';
+\set VERBOSITY terse
 SELECT textclf_deploy('m', 2);
+\set VERBOSITY default
 RESET lock_timeout;
 COMMIT PREPARED 'deployment';
 SELECT textclf_predict('m', 'hot day');
@@ -99,7 +101,9 @@ SELECT asked() AS before, textclf_deploy('m', 1), asked() AS stable, asked_anew(
 -- The extension is dropped and created again, here and elsewhere.
 DROP FUNCTION train, asked, asked_anew;
 DROP EXTENSION textclf;
+\set VERBOSITY terse
 SELECT textclf_predict('m', 'hot day');
+\set VERBOSITY default
 CREATE SCHEMA "Else where";
 CREATE EXTENSION textclf SCHEMA "Else where";
 SELECT "Else where".textclf_predict('m', 'hot day');

@@ -9,7 +9,13 @@ CREATE VIEW opposite AS SELECT doc, CASE label WHEN 'hot' THEN 'cold' ELSE 'hot'
 SELECT version FROM textclf_train('docs', 'doc', 'label', 'm', '{"architecture": "linear"}');
 SELECT version FROM textclf_train('opposite', 'doc', 'label', 'm', '{"architecture": "linear", "deploy": "never"}');
 RESET client_min_messages;
+
+-- progress; rows of one length, as many on a page in every version of the server
+CREATE TABLE uniform (body text, queue text, version int);
+INSERT INTO uniform SELECT rpad(CASE i % 2 WHEN 0 THEN 'hot' ELSE 'cold' END, 300) FROM generate_series(1, 1000) i;
 SET textclf.progress = on;
+CALL textclf_refresh('uniform', 'body', 'queue', 'version', 'm', 1000);
+SET textclf.progress = off;
 
 -- many pages, NULLs, long texts
 CREATE TABLE inbox (id int, body text, queue text, version int);
@@ -19,7 +25,6 @@ CREATE VIEW state AS SELECT version, queue, count(*), bool_and((body IS NULL) = 
 	bool_and((queue = CASE WHEN body LIKE 'hot%' THEN 'hot' ELSE 'cold' END) = (version = 1)) AS right_label FROM inbox GROUP BY 1, 2 ORDER BY 1, 2;
 CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm', 1000);
 TABLE state;
-SET textclf.progress = off;
 -- nothing is left to do, and nothing is done
 CREATE TEMP TABLE before AS SELECT ctid AS place, xmin::text::bigint AS writer, id FROM inbox;
 CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm', 1000);

@@ -57,6 +57,15 @@ typedef struct ClfKernels
 	/* y += a x over n floats */
 	void		(*axpy) (size_t n, float a, const float *x, float *y);
 
+	/* most = max(most, x) over n floats; where it grows, from becomes source */
+	void		(*take_maximum) (size_t n, const float *x, int source, float *most, int *from);
+
+	/* y = keep y + (1 - keep) x over n floats */
+	void		(*average) (size_t n, float keep, const float *x, float *y);
+
+	/* the sum of the squares of n floats */
+	double		(*square_sum) (size_t n, const float *x);
+
 	/* Adam on n floats: the step alpha includes the bias correction */
 	void		(*adam) (size_t n, float *weights, float *m, float *v,
 						 const float *gradient, float alpha,

@@ -142,6 +142,43 @@ axpy(size_t n, float a, const float *restrict x, float *restrict y)
 }
 
 static void
+take_maximum(size_t n, const float *restrict x, int source, float *restrict most,
+			 int *restrict from)
+{
+	for (size_t i = 0; i < n; i++)
+	{
+		bool		more = x[i] > most[i];
+
+		most[i] = more ? x[i] : most[i];
+		from[i] = more ? source : from[i];
+	}
+}
+
+static void
+average(size_t n, float keep, const float *restrict x, float *restrict y)
+{
+	for (size_t i = 0; i < n; i++)
+		y[i] = keep * y[i] + (1.0f - keep) * x[i];
+}
+
+static double
+square_sum(size_t n, const float *x)
+{
+	double		part[CLF_LANES] = {0};
+	double		sum = 0;
+	size_t		i = 0;
+
+	for (; i + CLF_LANES <= n; i += CLF_LANES)
+		for (int lane = 0; lane < CLF_LANES; lane++)
+			part[lane] += (double) x[i + lane] * x[i + lane];
+	for (int lane = 0; lane < CLF_LANES; lane++)
+		sum += part[lane];
+	for (; i < n; i++)
+		sum += (double) x[i] * x[i];
+	return sum;
+}
+
+static void
 adam(size_t n, float *restrict weights, float *restrict m, float *restrict v,
 	 const float *restrict gradient, float alpha,
 	 float beta1, float beta2, float epsilon)
@@ -216,6 +253,9 @@ static const ClfKernels kernels = {
 	.lstm_forward = lstm_forward,
 	.lstm_backward = lstm_backward,
 	.axpy = axpy,
+	.take_maximum = take_maximum,
+	.average = average,
+	.square_sum = square_sum,
 	.adam = adam,
 	.project = project,
 	.lstm_step = lstm_step,

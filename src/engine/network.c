@@ -243,7 +243,10 @@ embed(ClfNetwork *network)
 			   embedding + network->shard->ids[u] * E, E * sizeof(float));
 }
 
-/* Weighted inputs of all tokens: gates [N,4H] = inputs times kernel. */
+/*
+ * Weighted inputs: gates [N,4H] = inputs times kernel or, in the first layer,
+ * projected [U,4H], where each distinct token is multiplied once.
+ */
 static void
 project_inputs(ClfNetwork *network)
 {
@@ -259,12 +262,21 @@ project_inputs(ClfNetwork *network)
 								   lstm->kernel, false, lstm->gates, four_h);
 		return;
 	}
-	/* each distinct token is multiplied once, then copied to its places */
 	network->kernels->multiply((size_t) shard->unique, input, four_h,
 							   network->embedded, input,
 							   lstm->kernel, false, network->projected, four_h);
-	for (int i = 0; i < shard->tokens; i++)
-		memcpy(lstm->gates + i * four_h, network->projected + shard->slot[i] * four_h,
+}
+
+/* Copy the weighted inputs of a step's tokens to their places. */
+static void
+gather_inputs(ClfNetwork *network, int t)
+{
+	const ClfShard *shard = network->shard;
+	size_t		four_h = 4 * (size_t) network->config->units;
+	float	   *gates = network->lstm[network->layer][network->direction].gates;
+
+	for (int i = shard->offset[t]; i < shard->offset[t + 1]; i++)
+		memcpy(gates + i * four_h, network->projected + shard->slot[i] * four_h,
 			   four_h * sizeof(float));
 }
 
@@ -282,6 +294,8 @@ forward_step(ClfNetwork *network, int t)
 	int			fresh = shard->active[t] - old;
 	float	   *h = direction_columns(network, network->outputs[network->layer]);
 
+	if (network->layer == 0)
+		gather_inputs(network, t);
 	if (old > 0)
 	{
 		size_t		before = (size_t) shard->offset[step_before(network, t)];
@@ -315,18 +329,24 @@ last_token(const ClfNetwork *network, int row, size_t column)
 	return shard->offset[t] + row;
 }
 
-/* feature [width] becomes the greater of itself and a row of values; best tells which row. */
+/*
+ * feature [width] becomes the greater of itself, unless it is the first, and a
+ * row of values; best tells which row.
+ */
 static void
-take_maximum(size_t width, const float *values, int row, float *feature, int *best)
+take_maximum(const ClfNetwork *network, bool first, size_t width, const float *values, int row,
+			 float *feature, int *best)
 {
 	const float *value = values + (size_t) row * width;
 
+	if (!first)
+	{
+		network->kernels->take_maximum(width, value, row, feature, best);
+		return;
+	}
+	memcpy(feature, value, width * sizeof(float));
 	for (size_t j = 0; j < width; j++)
-		if (best[j] < 0 || value[j] > feature[j])
-		{
-			feature[j] = value[j];
-			best[j] = row;
-		}
+		best[j] = row;
 }
 
 /* Maximum of the outputs over the row's tokens. */
@@ -336,10 +356,9 @@ pool_maximum(const ClfNetwork *network, int row, float *feature, int *best)
 	const ClfShard *shard = network->shard;
 	size_t		D = clf_output_width(network->config);
 
-	memset(best, -1, D * sizeof *best);
 	for (int t = 0; t < shard->length[row]; t++)
-		take_maximum(D, network->outputs[network->config->layers - 1], shard->offset[t] + row,
-					 feature, best);
+		take_maximum(network, t == 0, D, network->outputs[network->config->layers - 1],
+					 shard->offset[t] + row, feature, best);
 }
 
 /* The same of the embeddings. */
@@ -349,9 +368,9 @@ pool_embeddings(const ClfNetwork *network, int row, float *feature, int *best)
 	const ClfShard *shard = network->shard;
 	size_t		E = (size_t) network->config->embedding_dim;
 
-	memset(best, -1, E * sizeof *best);
 	for (int t = 0; t < shard->length[row]; t++)
-		take_maximum(E, network->embedded, shard->slot[shard->offset[t] + row], feature, best);
+		take_maximum(network, t == 0, E, network->embedded,
+					 (int) shard->slot[shard->offset[t] + row], feature, best);
 }
 
 static void
@@ -625,15 +644,17 @@ backward_weights(ClfNetwork *network)
 		shift_outputs(network);
 		network->sgemm(true, false, H, 4 * H, shard->tokens, network->h_previous, H,
 					   d_gates, 4 * H, 0.0f, gradient_of(network, tensors->recurrent), 4 * H);
-		sum_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
 	}
 
 	if (network->layer > 0)
 	{
 		if (wants_weights(network))
+		{
 			network->sgemm(true, false, input, 4 * H, shard->tokens,
 						   network->outputs[network->layer - 1], input, d_gates, 4 * H,
 						   0.0f, gradient_of(network, tensors->kernel), 4 * H);
+			sum_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
+		}
 		network->kernels->multiply((size_t) shard->tokens, 4 * (size_t) H, (size_t) input,
 								   d_gates, 4 * (size_t) H, kernel_back, add,
 								   d_inputs, (size_t) input);
@@ -645,9 +666,13 @@ backward_weights(ClfNetwork *network)
 		network->kernels->axpy(4 * H, 1.0f, d_gates + (size_t) i * 4 * H,
 							   network->projected + (size_t) shard->slot[i] * 4 * H);
 	if (wants_weights(network))
+	{
 		network->sgemm(true, false, input, 4 * H, shard->unique, network->embedded, input,
 					   network->projected, 4 * H,
 					   0.0f, gradient_of(network, tensors->kernel), 4 * H);
+		sum_rows(network, shard->unique, 4 * H, network->projected,
+				 gradient_of(network, tensors->bias));
+	}
 	network->kernels->multiply((size_t) shard->unique, 4 * (size_t) H, (size_t) input,
 							   network->projected, 4 * (size_t) H, kernel_back, add,
 							   d_inputs, (size_t) input);

@@ -113,24 +113,14 @@ clf_optimizer_free(ClfOptimizer *optimizer)
 
 /* ---- clipping ---- */
 
-static double
-square_sum(const float *x, size_t n)
-{
-	double		sum = 0;
-
-	for (size_t i = 0; i < n; i++)
-		sum += (double) x[i] * x[i];
-	return sum;
-}
-
 double
 clf_gradient_clip(const ClfOptimizer *optimizer, ClfGradient *gradient, double limit)
 {
 	const ClfTensorTable *table = optimizer->table;
 	size_t		dense = clf_dense_floats(table);
 	size_t		sparse = gradient->nrows * table->tensors[table->embedding].columns;
-	double		norm = sqrt(square_sum(gradient->dense, dense) +
-							square_sum(gradient->values, sparse));
+	double		norm = sqrt(optimizer->kernels->square_sum(dense, gradient->dense) +
+							optimizer->kernels->square_sum(sparse, gradient->values));
 
 	if (limit > 0 && norm > limit)
 	{
@@ -191,12 +181,10 @@ static void
 advance_average(ClfOptimizer *optimizer, const float *weights, size_t offset,
 				size_t n, uint64_t since)
 {
-	float	   *average = optimizer->average + offset;
 	float		keep = (float) pow(optimizer->config->weight_average,
 								   (double) (optimizer->step - since));
 
-	for (size_t i = 0; i < n; i++)
-		average[i] = keep * average[i] + (1.0f - keep) * weights[offset + i];
+	optimizer->kernels->average(n, keep, weights + offset, optimizer->average + offset);
 }
 
 static void

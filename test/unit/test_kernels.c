@@ -740,6 +740,32 @@ byte_steps(void)
 }
 
 static void
+means_and_squares(void)
+{
+	for (size_t s = 0; s < SIZES; s++)
+	{
+		size_t		n = sizes[s];
+		float	   *x = numbers(n, 1);
+		float	   *y = numbers(n, 1);
+		float	   *before = malloc((n + 1) * sizeof *before);
+		double		sum = 0;
+
+		memcpy(before, y, (n + 1) * sizeof *y);
+		kernels->average(n, 0.75f, x, y);
+		for (size_t i = 0; i < n; i++)
+		{
+			CHECK(fabs(y[i] - (0.75 * before[i] + 0.25 * x[i])) < 1e-6, "not the mean");
+			sum += (double) x[i] * x[i];
+		}
+		CHECK(y[n] == before[n], "writes past the end");
+		CHECK(fabs(kernels->square_sum(n, x) - sum) < 1e-12, "not the sum of squares");
+		free(x);
+		free(y);
+		free(before);
+	}
+}
+
+static void
 maxima(void)
 {
 	for (size_t s = 0; s < SIZES; s++)
@@ -757,6 +783,34 @@ maxima(void)
 		free(x);
 		free(y);
 		free(before);
+	}
+}
+
+/* The first of the greatest is where a maximum comes from. */
+static void
+maxima_and_their_sources(void)
+{
+	for (size_t s = 0; s < SIZES; s++)
+	{
+		size_t		n = sizes[s];
+		float	   *x = numbers(n, 1);
+		float	   *most = numbers(n, 1);
+		float	   *before = malloc((n + 1) * sizeof *before);
+		int		   *from = malloc((n + 1) * sizeof *from);
+
+		x[0] = most[0];
+		memcpy(before, most, (n + 1) * sizeof *most);
+		for (size_t i = 0; i <= n; i++)
+			from[i] = 3;
+		kernels->take_maximum(n, x, 7, most, from);
+		for (size_t i = 0; i < n; i++)
+			CHECK(most[i] == fmaxf(x[i], before[i]) && from[i] == (x[i] > before[i] ? 7 : 3),
+				  "not the maximum, or not where it is from");
+		CHECK(most[n] == before[n] && from[n] == 3, "writes past the end");
+		free(x);
+		free(most);
+		free(before);
+		free(from);
 	}
 }
 
@@ -792,6 +846,8 @@ main(void)
 		{"byte_projections", byte_projections},
 		{"byte_steps", byte_steps},
 		{"maxima", maxima},
+		{"maxima_and_their_sources", maxima_and_their_sources},
+		{"means_and_squares", means_and_squares},
 	};
 	const ClfKernels *sets[CLF_KERNEL_SETS];
 	int			count = clf_kernels_available(sets);

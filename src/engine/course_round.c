@@ -33,14 +33,15 @@ clf_course_round_memory(const ClfTrainer *trainer, size_t tokens, size_t *size)
 {
 	const ClfConfig *config = &trainer->config;
 	size_t		C = (size_t) clf_trainer_classes(trainer);
-	ClfPacked	packed = {.bytes = true};
+	ClfPacked	packed = {.form = CLF_PACKED_BYTES};
+	ClfPackedForm form = config->precision == CLF_PRECISION_INT8 ? CLF_PACKED_BYTES : CLF_PACKED_FLOATS;
 	size_t		model;
 	size_t		trial;
 
 	if (!clf_size_mul(trainer->table.floats, sizeof(float), &model) ||
-		!clf_packed_size(config, C, config->precision == CLF_PRECISION_INT8, size) ||
+		!clf_packed_size(config, C, form, size) ||
 		!clf_size_add(model, *size, &model) ||
-		!clf_packed_size(config, C, true, &trial))
+		!clf_packed_size(config, C, CLF_PACKED_BYTES, &trial))
 		return false;
 	clf_packed_dimensions(&packed, config, C);
 	trial += clf_forward_memory(config, &packed, clf_trainer_vocabulary(trainer), tokens) +
@@ -80,7 +81,7 @@ start_bytes(ClfTrainer *trainer, ClfError *error)
 	trial->scores = clf_mem_alloc(&trainer->mem, pass_rows(trainer) * C, sizeof(float));
 	if (trial->ids == NULL || trial->scores == NULL)
 		return clf_fail_memory(error);
-	if ((status = clf_packed_init(&trial->packed, view, true, &trainer->mem, error)) != CLF_OK ||
+	if ((status = clf_packed_init(&trial->packed, view, CLF_PACKED_BYTES, &trainer->mem, error)) != CLF_OK ||
 		(status = clf_forward_init(&trial->forward, view, &trial->packed, &trainer->mem,
 								   trainer->kernels, error)) != CLF_OK ||
 		(status = clf_forward_reserve(&trial->forward, (size_t) trainer->config.maxlen,
@@ -177,6 +178,8 @@ clf_course_round_start(ClfTrainer *trainer)
 	trainer->precision_open = trainer->config.precision < 0;
 	if (trainer->storage_open)
 		trainer->config.storage = known ? CLF_STORAGE_INT8 : CLF_STORAGE_FLOAT32;
+	if (trainer->precision_open && !known)
+		trainer->config.precision = CLF_PRECISION_FLOAT32;
 	start_storage(trainer);
 }
 
@@ -207,11 +210,18 @@ take_evaluated(ClfTrainer *trainer)
 static void
 try_floats(ClfTrainer *trainer)
 {
-	trainer->config.precision = CLF_PRECISION_FLOAT32;
 	if (trainer->config.storage == CLF_STORAGE_FLOAT32)
 		take_evaluated(trainer);
 	else
 		clf_course_validate(trainer, STAGE_JUDGE_ROUNDED);
+}
+
+/* Turn to single precision, which rounds in a way of its own. */
+static void
+start_floats(ClfTrainer *trainer)
+{
+	trainer->config.precision = CLF_PRECISION_FLOAT32;
+	start_storage(trainer);
 }
 
 /* The weights are rounded: on bytes first, unless that is not wanted or cannot be. */
@@ -221,7 +231,7 @@ try_rounded(ClfTrainer *trainer, ClfError *error)
 	ClfConfig  *config = &trainer->config;
 	bool		known = clf_trainer_validation_rows(trainer) > 0;
 
-	if (config->precision == CLF_PRECISION_FLOAT32 || (trainer->precision_open && !known))
+	if (config->precision == CLF_PRECISION_FLOAT32)
 	{
 		try_floats(trainer);
 		return CLF_OK;
@@ -231,7 +241,7 @@ try_rounded(ClfTrainer *trainer, ClfError *error)
 	{
 		if (!trainer->precision_open)
 			return clf_trainer_diverged(trainer, error);
-		try_floats(trainer);
+		start_floats(trainer);
 		return CLF_OK;
 	}
 	if (known)
@@ -250,7 +260,7 @@ judge(ClfTrainer *trainer)
 	bool		costs = best->val_accuracy - accuracy > MAY_COST;
 
 	if (costs && trainer->precision_open && config->precision == CLF_PRECISION_INT8)
-		try_floats(trainer);
+		start_floats(trainer);
 	else if (costs && trainer->storage_open && config->storage > CLF_STORAGE_FLOAT32)
 	{
 		config->storage--;

@@ -11,7 +11,8 @@
 #define GRAM_SECONDS 4e-8		/* to hash and look one up */
 #define UNIT_SECONDS 1.3e-9		/* of an LSTM's cell, and a step */
 #define PRODUCT_SECONDS 2.5e-11	/* a multiplication; in single precision one text at a time */
-#define TOGETHER_SECONDS 1.4e-11	/* the same of several */
+#define PAIRS_SECONDS 1.7e-11	/* the same with recurrent weights in pairs */
+#define TOGETHER_SECONDS 1.4e-11	/* of several texts, in either form */
 #define BYTES_SECONDS 6e-12		/* of bytes */
 
 double
@@ -31,8 +32,9 @@ clf_predict_seconds(const ClfModel *model, double bytes, bool together)
 	if (clf_has_deep(config))
 	{
 		double		units = (double) clf_directions(config) * config->units;
-		double		product = config->precision == CLF_PRECISION_INT8 ? BYTES_SECONDS :
-			together ? TOGETHER_SECONDS : PRODUCT_SECONDS;
+		double		product = model->packed.form == CLF_PACKED_BYTES ? BYTES_SECONDS :
+			together ? TOGETHER_SECONDS :
+			model->packed.form == CLF_PACKED_PAIRS ? PAIRS_SECONDS : PRODUCT_SECONDS;
 		double		read = tokens > config->maxlen || config->architecture == CLF_ARCH_LSTM ?
 			config->maxlen : tokens;
 

@@ -25,6 +25,13 @@ columns(const ClfForward *forward)
 	return forward->packed->blocks * CLF_BLOCK;
 }
 
+/* Are products those of bytes? */
+static bool
+on_bytes(const ClfPacked *packed)
+{
+	return packed->form == CLF_PACKED_BYTES;
+}
+
 /* ---- buffers ---- */
 
 /* Where a model brings projections, use them. */
@@ -91,7 +98,7 @@ list_buffers(ClfForward *forward, const ClfConfig *config, size_t ids, Buffer *l
 	list[count++] = (Buffer) {(void **) &forward->features, rows * packed->features * sizeof(float), -1};
 	list[count++] = (Buffer) {(void **) &forward->scores,
 	rows * packed->dense_blocks * CLF_BLOCK * sizeof(float), -1};
-	if (packed->bytes)
+	if (on_bytes(packed))
 	{
 		list[count++] = (Buffer) {(void **) &forward->embedded,
 		chunk * clf_packed_fours((size_t) config->embedding_dim), 0};
@@ -135,7 +142,7 @@ clf_forward_memory(const ClfConfig *config, const ClfPacked *packed, size_t ids,
 	Buffer		buffers[BUFFERS];
 	int			count = list_buffers(&forward, config, ids, buffers);
 	size_t		layers = config->layers > 1 ? 2 : 1;	/* inputs and outputs */
-	size_t		size = layers * places * packed->width * (packed->bytes ? sizeof(float) + 1 : sizeof(float));
+	size_t		size = layers * places * packed->width * (on_bytes(packed) ? sizeof(float) + 1 : sizeof(float));
 
 	size += (places + 1) * sizeof *forward.offset;
 	for (int i = 0; i < count; i++)
@@ -176,7 +183,7 @@ reserve_places(ClfForward *forward, size_t places)
 		!clf_mem_grow(mem, (void **) &forward->outputs, &forward->outputs_capacity,
 					  elements, sizeof(float)))
 		return false;
-	if (!forward->packed->bytes)
+	if (!on_bytes(forward->packed))
 		return !several ||
 			clf_mem_grow(mem, (void **) &forward->inputs, &forward->inputs_capacity,
 						 elements, sizeof(float));
@@ -252,7 +259,7 @@ add_embedding(ClfForward *forward, Projection *work, size_t id, float *gates)
 	size_t		E = (size_t) model->config.embedding_dim;
 	const float *x = clf_model_tensor(model, model->table.embedding) + id * E;
 
-	if (forward->packed->bytes)
+	if (on_bytes(forward->packed))
 	{
 		uint8_t    *bytes = forward->embedded + work->count * clf_packed_fours(E);
 
@@ -289,7 +296,7 @@ add_place(ClfForward *forward, Projection *work, size_t place)
 	float	   *gates = forward->gates + work->tokens * columns(forward);
 
 	forward->gates_of[work->tokens++] = gates;
-	if (forward->packed->bytes)
+	if (on_bytes(forward->packed))
 		add_projection(forward, work, forward->input_bytes + place * width, 1.0f, gates);
 	else
 		add_projection(forward, work, forward->inputs + place * width, 1.0f, gates);
@@ -303,7 +310,7 @@ project(ClfForward *forward, int layer, int direction, const Projection *work)
 	size_t		K = clf_packed_input(&forward->model->config, layer);
 	size_t		blocks = forward->packed->blocks;
 
-	if (forward->packed->bytes)
+	if (on_bytes(forward->packed))
 		forward->kernels->project_bytes(work->count, clf_packed_fours(K),
 										(const uint8_t *const *) forward->x, forward->factor,
 										blocks, lstm->w_bytes, lstm->w_start, lstm->scale,
@@ -375,18 +382,19 @@ take_step(ClfForward *forward, int layer, int direction, size_t step,
 		}
 		h_out[row] = forward->outputs + at;
 		h[row] = step > 0 ? forward->outputs + before : forward->zeros;
-		if (forward->packed->bytes)
+		if (on_bytes(forward->packed))
 		{
 			bytes_out[row] = forward->output_bytes + at;
 			bytes[row] = step > 0 ? forward->output_bytes + before : forward->zero_bytes;
 		}
 	}
-	if (forward->packed->bytes)
+	if (on_bytes(forward->packed))
 		forward->kernels->lstm_step_bytes(rows, blocks, step % 2 != 0, gates, bytes, lstm->u_bytes,
 										  lstm->u_start, lstm->scale, forward->cell, h_out,
 										  bytes_out);
 	else
-		forward->kernels->lstm_step(rows, blocks, gates, h, lstm->u, forward->cell, h_out);
+		forward->kernels->lstm_step(rows, blocks, gates, h, lstm->u, lstm->u_pairs,
+									forward->cell, h_out);
 }
 
 /* Take as many steps of a direction as their gates have room, at least one. */
@@ -421,7 +429,7 @@ swap_buffers(ClfForward *forward)
 	uint8_t    *bytes = forward->output_bytes;
 
 	/* both of a pair were grown together, so their capacities are the same */
-	if (!forward->packed->bytes)
+	if (!on_bytes(forward->packed))
 	{
 		forward->outputs = forward->inputs;
 		forward->inputs = outputs;

@@ -103,7 +103,8 @@ list_parts(ClfModel *model, const ClfImageHeader *header, Part parts[MAX_PARTS])
 	part = add_part(part, (void **) &wide->bias, wide->C, sizeof(float));
 	if (clf_has_deep(&model->config))
 	{
-		(void) clf_packed_size(&model->config, model->labels.count, header->packed_bytes, &packed);
+		(void) clf_packed_size(&model->config, model->labels.count,
+							   (ClfPackedForm) header->packed_form, &packed);
 		for (int direction = 0; direction < clf_directions(&model->config); direction++)
 			part = add_part(part, (void **) &projected->gates[direction],
 							projected->ids * clf_packed_columns(&model->config), sizeof(float));
@@ -154,7 +155,7 @@ describe(const ClfModel *model, ClfImageHeader *header)
 	header->config = model->config;
 	memcpy(header->icu_version, model->icu_version, sizeof header->icu_version);
 	header->tokenizer_version = model->tokenizer_version;
-	header->packed_bytes = model->packed.bytes;
+	header->packed_form = (int32_t) model->packed.form;
 	memcpy(header->scale, model->scale, sizeof header->scale);
 	header->labels = describe_strings(&model->labels);
 	header->words = describe_strings(&model->words);
@@ -272,6 +273,7 @@ header_possible(const ClfImageHeader *header, size_t size)
 		(clf_has_wide(&header->config) ? header->gram_slots > header->grams :
 		 header->gram_slots == 0 && header->grams == 0) &&
 		header->projected <= (uint64_t) header->words.count + CLF_FIRST_ID &&
+		header->packed_form >= CLF_PACKED_FLOATS && header->packed_form <= CLF_PACKED_BYTES &&
 		header->info <= size;
 }
 
@@ -344,7 +346,7 @@ take_parts(ClfModel *model, const ClfImageHeader *header)
 		model->info = at;		/* an empty text */
 	if (clf_has_deep(&model->config))
 		clf_packed_attach(&model->packed, &model->config, model->labels.count,
-						  header->packed_bytes, model->packed.memory);
+						  (ClfPackedForm) header->packed_form, model->packed.memory);
 	return strings_sound(&model->labels, header->labels.bytes) &&
 		strings_sound(&model->words, header->words.bytes) &&
 		slots_sound(model->wide.slots, header->gram_slots, header->grams);

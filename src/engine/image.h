@@ -11,7 +11,7 @@
 
 #include "model.h"
 
-#define CLF_IMAGE_VERSION 1		/* raise when the same header stands for other bytes */
+#define CLF_IMAGE_VERSION 2		/* raise when the same header stands for other bytes */
 
 typedef struct ClfImageStrings
 {
@@ -29,7 +29,7 @@ typedef struct ClfImageHeader
 	ClfConfig	config;
 	char		icu_version[CLF_MAX_VERSION];
 	int32_t		tokenizer_version;
-	int32_t		packed_bytes;	/* LSTM weights are bytes */
+	int32_t		packed_form;	/* ClfPackedForm */
 	float		scale[CLF_BRANCHES];
 	ClfImageStrings labels;
 	ClfImageStrings words;

@@ -84,11 +84,12 @@ typedef struct ClfKernels
 	/*
 	 * One step of some texts.  gates[r] [blocks][CLF_BLOCK] are the projected
 	 * inputs.  Reads h[r] [H] with H = blocks * CLF_LANES, updates c [rows,H],
-	 * writes h_out[r] (not h[r] itself).
+	 * writes h_out[r] (not h[r] itself).  The weights are u or, if that is NULL,
+	 * u_pairs: the same numbers in either form give the same result, bit for bit.
 	 */
 	void		(*lstm_step) (size_t rows, size_t blocks, const float *const *gates,
-							  const float *const *h, const float *u, float *c,
-							  float *const *h_out);
+							  const float *const *h, const float *u, const uint32_t *u_pairs,
+							  float *c, float *const *h_out);
 
 	/* x[i] as bytes: q[i] - CLF_ZERO = x[i] * 127 / largest; returns largest |x| */
 	float		(*quantise) (size_t n, const float *x, uint8_t *q);

@@ -15,6 +15,7 @@
 
 #define PANELS (CLF_LANES / KERNELS_VECTOR)	/* of a block */
 #define SUMS (KERNELS_ROWS > 2 ? KERNELS_ROWS : 2)
+#define PAIR_ROWS (KERNELS_ROWS == 3 ? 2 : KERNELS_ROWS)	/* one register of AVX2's 16 is a mask */
 #define INLINE static inline __attribute__((always_inline))
 
 typedef float Vector __attribute__((vector_size(KERNELS_VECTOR * sizeof(float))));
@@ -24,7 +25,26 @@ typedef int32_t Integers __attribute__((vector_size(KERNELS_VECTOR * sizeof(int3
 typedef int32_t IntegersUnaligned __attribute__((vector_size(KERNELS_VECTOR * sizeof(int32_t)),
 												 aligned(sizeof(int32_t))));
 
+typedef uint32_t Pairs __attribute__((vector_size(KERNELS_VECTOR * sizeof(uint32_t))));
+typedef uint32_t PairsUnaligned __attribute__((vector_size(KERNELS_VECTOR * sizeof(uint32_t)),
+											   aligned(sizeof(uint32_t))));
+
 /* ---- sums in single precision ---- */
+
+/*
+ * Some weights for a gate, in row k of a block, from a lane on: floats or, two to a word,
+ * their upper halves.  pairs and gate are constants where inlined, here and below.
+ */
+INLINE Vector
+load_weights(const bool pairs, const void *w, size_t k, size_t lane, const size_t gate)
+{
+	Pairs		both;
+
+	if (!pairs)
+		return *(const VectorUnaligned *) ((const float *) w + (k * 4 + gate) * CLF_LANES + lane);
+	both = *(const PairsUnaligned *) ((const uint32_t *) w + (k * 2 + gate / 2) * CLF_LANES + lane);
+	return (Vector) (gate % 2 == 0 ? both << 16 : both & 0xFFFF0000);
+}
 
 /*
  * out = init + x w for some rows and panels, both constants where inlined and
@@ -32,11 +52,12 @@ typedef int32_t IntegersUnaligned __attribute__((vector_size(KERNELS_VECTOR * si
  * weights, of which there may be several one after the other.
  */
 INLINE void
-sum_panels(const size_t rows, const size_t panels, size_t panel, size_t K,
-		   const float *const *init, const float *const *x, const float *w, float *const *out)
+sum_panels(const bool pairs, const size_t rows, const size_t panels, size_t panel, size_t K,
+		   const float *const *init, const float *const *x, const void *w, float *const *out)
 {
 	Vector		sum[SUMS][4];
-	const float *weights[2];
+	size_t		first_row[2];
+	size_t		lanes[2];
 	size_t		column[2];
 
 	for (size_t p = 0; p < panels; p++)
@@ -44,7 +65,8 @@ sum_panels(const size_t rows, const size_t panels, size_t panel, size_t K,
 		size_t		block = (panel + p) / PANELS;
 		size_t		lane = (panel + p) % PANELS * KERNELS_VECTOR;
 
-		weights[p] = w + block * K * CLF_BLOCK + lane;
+		first_row[p] = block * K;
+		lanes[p] = lane;
 		column[p] = block * CLF_BLOCK + lane;
 	}
 #pragma GCC unroll 8
@@ -60,11 +82,10 @@ sum_panels(const size_t rows, const size_t panels, size_t panel, size_t K,
 #pragma GCC unroll 2
 		for (size_t p = 0; p < panels; p++)
 		{
-			const float *at = weights[p] + k * CLF_BLOCK;
-			Vector		w0 = *(const VectorUnaligned *) at;
-			Vector		w1 = *(const VectorUnaligned *) (at + CLF_LANES);
-			Vector		w2 = *(const VectorUnaligned *) (at + 2 * CLF_LANES);
-			Vector		w3 = *(const VectorUnaligned *) (at + 3 * CLF_LANES);
+			Vector		w0 = load_weights(pairs, w, first_row[p] + k, lanes[p], 0);
+			Vector		w1 = load_weights(pairs, w, first_row[p] + k, lanes[p], 1);
+			Vector		w2 = load_weights(pairs, w, first_row[p] + k, lanes[p], 2);
+			Vector		w3 = load_weights(pairs, w, first_row[p] + k, lanes[p], 3);
 
 #pragma GCC unroll 8
 			for (size_t r = 0; r < rows; r++)
@@ -89,42 +110,56 @@ sum_panels(const size_t rows, const size_t panels, size_t panel, size_t K,
 }
 
 /* The same for any number of rows up to KERNELS_ROWS, and whole blocks. */
-static void
-sum_blocks(size_t rows, size_t blocks, size_t K, const float *const *init,
-		   const float *const *x, const float *w, float *const *out)
+INLINE void
+sum_rows(const bool pairs, size_t rows, size_t blocks, size_t K, const float *const *init,
+		 const float *const *x, const void *w, float *const *out)
 {
 	size_t		panels = blocks * PANELS;
 	size_t		p = 0;
 
 	/* with one row, two panels: a sum does not wait for the one before */
 	for (; rows == 1 && p + 2 <= panels; p += 2)
-		sum_panels(1, 2, p, K, init, x, w, out);
+		sum_panels(pairs, 1, 2, p, K, init, x, w, out);
 	for (; p < panels; p++)
 		switch (rows)
 		{
 			case 1:
-				sum_panels(1, 1, p, K, init, x, w, out);
+				sum_panels(pairs, 1, 1, p, K, init, x, w, out);
 				break;
 			case 2:
-				sum_panels(2, 1, p, K, init, x, w, out);
+				sum_panels(pairs, 2, 1, p, K, init, x, w, out);
 				break;
 #if KERNELS_ROWS >= 3
 			case 3:
-				sum_panels(3, 1, p, K, init, x, w, out);
+				sum_panels(pairs, 3, 1, p, K, init, x, w, out);
 				break;
 #endif
 #if KERNELS_ROWS >= 6
 			case 4:
-				sum_panels(4, 1, p, K, init, x, w, out);
+				sum_panels(pairs, 4, 1, p, K, init, x, w, out);
 				break;
 			case 5:
-				sum_panels(5, 1, p, K, init, x, w, out);
+				sum_panels(pairs, 5, 1, p, K, init, x, w, out);
 				break;
 			case 6:
-				sum_panels(6, 1, p, K, init, x, w, out);
+				sum_panels(pairs, 6, 1, p, K, init, x, w, out);
 				break;
 #endif
 		}
+}
+
+static void
+sum_floats(size_t rows, size_t blocks, size_t K, const float *const *init,
+		   const float *const *x, const float *w, float *const *out)
+{
+	sum_rows(false, rows, blocks, K, init, x, w, out);
+}
+
+static void
+sum_pairs(size_t rows, size_t blocks, size_t K, const float *const *init,
+		  const float *const *x, const uint32_t *w, float *const *out)
+{
+	sum_rows(true, rows, blocks, K, init, x, w, out);
 }
 
 /* Blocks to compute at once: one row has room for two. */
@@ -152,7 +187,7 @@ project(size_t rows, size_t K, const float *const *x, size_t blocks,
 				init_at[r] = bias + block * CLF_BLOCK;
 				out_at[r] = out[row + r] + block * CLF_BLOCK;
 			}
-			sum_blocks(n, 1, K, init_at, x + row, w + block * K * CLF_BLOCK, out_at);
+			sum_floats(n, 1, K, init_at, x + row, w + block * K * CLF_BLOCK, out_at);
 		}
 }
 
@@ -267,9 +302,11 @@ cell(const float *restrict z, float *restrict c, float *restrict h)
 
 static void
 lstm_step(size_t rows, size_t blocks, const float *const *gates,
-		  const float *const *h, const float *u, float *c, float *const *h_out)
+		  const float *const *h, const float *u, const uint32_t *u_pairs, float *c,
+		  float *const *h_out)
 {
 	size_t		H = blocks * CLF_LANES;
+	size_t		most = u != NULL ? KERNELS_ROWS : PAIR_ROWS;
 	size_t		n;
 	size_t		together;
 
@@ -282,13 +319,17 @@ lstm_step(size_t rows, size_t blocks, const float *const *gates,
 			const float *init_at[KERNELS_ROWS];
 			float	   *out_at[KERNELS_ROWS];
 
-			n = rows - row < KERNELS_ROWS ? rows - row : KERNELS_ROWS;
+			n = rows - row < most ? rows - row : most;
 			for (size_t r = 0; r < n; r++)
 			{
 				init_at[r] = gates[row + r] + block * CLF_BLOCK;
 				out_at[r] = z + r * CLF_BLOCK;
 			}
-			sum_blocks(n, together, H, init_at, h + row, u + block * H * CLF_BLOCK, out_at);
+			if (u != NULL)
+				sum_floats(n, together, H, init_at, h + row, u + block * H * CLF_BLOCK, out_at);
+			else
+				sum_pairs(n, together, H, init_at, h + row,
+						  u_pairs + block * H * (CLF_BLOCK / 2), out_at);
 			for (size_t i = 0; i < n * together; i++)
 			{
 				size_t		r = row + (together == 1 ? i : 0);

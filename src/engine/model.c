@@ -51,8 +51,7 @@ clf_model_prepare(ClfModel *model, ClfError *error)
 
 	if (status != CLF_OK || !clf_has_deep(&model->config))
 		return status;
-	return clf_packed_init(&model->packed, model, model->config.precision == CLF_PRECISION_INT8,
-						   &model->mem, error);
+	return clf_packed_init(&model->packed, model, clf_packed_form(model), &model->mem, error);
 }
 
 void

@@ -11,6 +11,7 @@
 
 #include "error.h"
 #include "model.h"
+#include "storage.h"
 
 #define LARGEST 127				/* of a weight as byte; -128 is not used */
 
@@ -81,7 +82,7 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 
 			memset(lstm, 0, sizeof *lstm);
 			lstm->bias = take(memory, &used, columns, sizeof(float));
-			if (packed->bytes)
+			if (packed->form == CLF_PACKED_BYTES)
 			{
 				lstm->w_bytes = take(memory, &used, clf_packed_fours(K) * columns, 1);
 				lstm->u_bytes = take(memory, &used, H * columns, 1);
@@ -91,7 +92,10 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 				continue;
 			}
 			lstm->w = take(memory, &used, K * columns, sizeof(float));
-			lstm->u = take(memory, &used, H * columns, sizeof(float));
+			if (packed->form == CLF_PACKED_PAIRS)
+				lstm->u_pairs = take(memory, &used, H * columns / 2, sizeof(uint32_t));
+			else
+				lstm->u = take(memory, &used, H * columns, sizeof(float));
 		}
 	packed->dense = take(memory, &used, packed->dense_blocks * packed->features * CLF_BLOCK,
 						 sizeof(float));
@@ -100,9 +104,9 @@ lay_out(ClfPacked *packed, const ClfConfig *config, size_t classes)
 }
 
 bool
-clf_packed_size(const ClfConfig *config, size_t classes, bool bytes, size_t *size)
+clf_packed_size(const ClfConfig *config, size_t classes, ClfPackedForm form, size_t *size)
 {
-	ClfPacked	packed = {.bytes = bytes};
+	ClfPacked	packed = {.form = form};
 	uint64_t	needed = lay_out(&packed, config, classes);
 
 	*size = (size_t) needed;
@@ -139,6 +143,23 @@ pack_row(size_t H, const float *row, size_t k, size_t K, float *packed)
 		size_t		column = packed_column(H, j);
 
 		packed[(column / CLF_BLOCK * K + k) * CLF_BLOCK + column % CLF_BLOCK] = row[j];
+	}
+}
+
+/* Row [4H] of bfloat16 to row k of K in packed pairs. */
+static void
+pack_row_pairs(size_t H, const float *row, size_t k, size_t K, uint32_t *packed)
+{
+	for (size_t j = 0; j < 4 * H; j++)
+	{
+		size_t		column = packed_column(H, j);
+		size_t		gate = column % CLF_BLOCK / CLF_LANES;
+		uint32_t   *word = &packed[((column / CLF_BLOCK * K + k) * 2 + gate / 2) * CLF_LANES +
+								   column % CLF_LANES];
+		uint32_t	bits;
+
+		memcpy(&bits, &row[j], sizeof bits);
+		*word |= gate % 2 == 0 ? bits >> 16 : bits & 0xFFFF0000;
 	}
 }
 
@@ -185,12 +206,15 @@ pack_lstm(const ClfModel *model, int layer, int direction, ClfPackedLstm *packed
 	size_t		K = clf_packed_input(config, layer);
 
 	pack_row(H, clf_model_tensor(model, tensors->bias), 0, 1, packed->bias);
-	if (packed->w_bytes == NULL)
+	if (packed->w != NULL)
 	{
 		for (size_t k = 0; k < inputs; k++)
 			pack_row(H, w + k * 4 * H, packed_row(config, layer, k), K, packed->w);
 		for (size_t k = 0; k < H; k++)
-			pack_row(H, u + k * 4 * H, k, H_padded, packed->u);
+			if (packed->u != NULL)
+				pack_row(H, u + k * 4 * H, k, H_padded, packed->u);
+			else
+				pack_row_pairs(H, u + k * 4 * H, k, H_padded, packed->u_pairs);
 		return;
 	}
 	largest_weights(H, w, inputs, packed->scale);
@@ -234,20 +258,39 @@ pack_dense(const ClfModel *model, ClfPacked *packed)
 	memcpy(packed->dense_bias, clf_model_tensor(model, model->table.dense_bias), C * sizeof(float));
 }
 
+ClfPackedForm
+clf_packed_form(const ClfModel *model)
+{
+	const ClfTensorTable *table = &model->table;
+
+	if (model->config.precision == CLF_PRECISION_INT8)
+		return CLF_PACKED_BYTES;
+	for (int i = 0; i < table->count; i++)
+	{
+		const ClfTensor *tensor = &table->tensors[i];
+		const float *weights = clf_model_tensor(model, i);
+
+		if (tensor->role == CLF_ROLE_RECURRENT &&
+			!clf_all_bfloat16(weights, tensor->rows * tensor->columns))
+			return CLF_PACKED_FLOATS;
+	}
+	return CLF_PACKED_PAIRS;
+}
+
 ClfStatus
-clf_packed_init(ClfPacked *packed, const ClfModel *model, bool bytes, ClfMem *mem,
+clf_packed_init(ClfPacked *packed, const ClfModel *model, ClfPackedForm form, ClfMem *mem,
 				ClfError *error)
 {
 	size_t		size;
 
 	memset(packed, 0, sizeof *packed);
-	if (!clf_packed_size(&model->config, model->labels.count, bytes, &size))
+	if (!clf_packed_size(&model->config, model->labels.count, form, &size))
 		return clf_fail(error, CLF_ERR_LIMIT, "the network is too large");
 	packed->memory = clf_mem_alloc_zero(mem, size, 1);
 	if (packed->memory == NULL)
 		return clf_fail_memory(error);
 	packed->mem = mem;
-	packed->bytes = bytes;
+	packed->form = form;
 	(void) lay_out(packed, &model->config, model->labels.count);
 	for (int layer = 0; layer < model->config.layers; layer++)
 		for (int direction = 0; direction < clf_directions(&model->config); direction++)
@@ -257,12 +300,12 @@ clf_packed_init(ClfPacked *packed, const ClfModel *model, bool bytes, ClfMem *me
 }
 
 void
-clf_packed_attach(ClfPacked *packed, const ClfConfig *config, size_t classes, bool bytes,
-				  char *memory)
+clf_packed_attach(ClfPacked *packed, const ClfConfig *config, size_t classes,
+				  ClfPackedForm form, char *memory)
 {
 	memset(packed, 0, sizeof *packed);
 	packed->memory = memory;
-	packed->bytes = bytes;
+	packed->form = form;
 	(void) lay_out(packed, config, classes);
 }
 

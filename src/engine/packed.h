@@ -7,7 +7,11 @@
  * zeros, which stay zero through every step; H' = blocks * CLF_LANES, and the
  * outputs of a layer are [directions * H'].
  *
- * In single precision w is [blocks][K][CLF_BLOCK].  As bytes it is
+ * In single precision w is [blocks][K][CLF_BLOCK].  u may be in pairs: where the
+ * lower 16 bits of all its floats are 0 (bfloat16), a word holds the upper ones
+ * of two gates, and u is words [blocks][H'][gates i, c][CLF_LANES] with gates f
+ * and o in their upper bits.  A step of one text, which reads all of u to use each
+ * weight once, gets half as many bytes from the cache.  As bytes w is
  * [blocks][K'/4][CLF_BLOCK][4], K' being K up to a multiple of 4: a weight is
  * its byte times 127 * scale of its column, and an input x is (byte -
  * CLF_ZERO) * factor / 127 with the factor of its row, which is 1 for states.
@@ -23,13 +27,22 @@
 
 struct ClfModel;
 
+/* How the weights of the LSTM layers stand. */
+typedef enum ClfPackedForm
+{
+	CLF_PACKED_FLOATS,
+	CLF_PACKED_PAIRS,			/* w floats, u in pairs */
+	CLF_PACKED_BYTES
+} ClfPackedForm;
+
 /* One direction of one layer. */
 typedef struct ClfPackedLstm
 {
 	float	   *bias;			/* [blocks][CLF_BLOCK] */
-	float	   *w;				/* of K inputs; NULL as bytes, as u */
-	float	   *u;				/* of H' states */
-	int8_t	   *w_bytes;		/* NULL in single precision, as the rest */
+	float	   *w;				/* of K inputs; NULL as bytes */
+	float	   *u;				/* of H' states; NULL as bytes and in pairs */
+	uint32_t   *u_pairs;		/* NULL unless in pairs */
+	int8_t	   *w_bytes;		/* NULL unless as bytes, as the rest */
 	int8_t	   *u_bytes;
 	int32_t    *w_start;		/* [blocks][CLF_BLOCK] */
 	int32_t    *u_start;
@@ -40,7 +53,7 @@ typedef struct ClfPacked
 {
 	ClfMem	   *mem;			/* NULL: empty */
 	char	   *memory;			/* everything below, in one piece */
-	bool		bytes;			/* LSTM weights as bytes */
+	ClfPackedForm form;
 	size_t		blocks;
 	size_t		width;			/* directions * H', of a layer's outputs */
 	ClfPackedLstm lstm[CLF_MAX_LAYERS][2];
@@ -53,18 +66,21 @@ typedef struct ClfPacked
 /* Set blocks, width, features and dense_blocks. */
 extern void clf_packed_dimensions(ClfPacked *packed, const ClfConfig *config, size_t classes);
 
+/* The form in which a model predicts soonest, none of its answers changed. */
+extern ClfPackedForm clf_packed_form(const struct ClfModel *model);
+
 /* Bytes that packing takes; false if they do not fit into memory. */
-extern bool clf_packed_size(const ClfConfig *config, size_t classes, bool bytes,
+extern bool clf_packed_size(const ClfConfig *config, size_t classes, ClfPackedForm form,
 							size_t *size);
 
 /* Pack a model's weights.  The same weights give the same bytes everywhere. */
 extern ClfStatus clf_packed_init(ClfPacked *packed, const struct ClfModel *model,
-								 bool bytes, ClfMem *mem, ClfError *error);
+								 ClfPackedForm form, ClfMem *mem, ClfError *error);
 extern void clf_packed_free(ClfPacked *packed);
 
 /* Use weights that were packed before, where they are; nothing is to be freed. */
 extern void clf_packed_attach(ClfPacked *packed, const ClfConfig *config, size_t classes,
-							  bool bytes, char *memory);
+							  ClfPackedForm form, char *memory);
 
 /* Gates of a token: blocks * CLF_BLOCK. */
 extern size_t clf_packed_columns(const ClfConfig *config);

@@ -9,6 +9,7 @@
 #include "half.h"
 
 #define LEAST_SCALE 1e-35f		/* far above the denormal numbers */
+#define GREATEST_BFLOAT16 0x477F0000	/* 65280, of those that are halves, too */
 
 float
 clf_row_scale(const float *row, size_t n)
@@ -54,6 +55,36 @@ round_to_bytes(float *row, size_t n)
 	}
 }
 
+bool
+clf_all_bfloat16(const float *x, size_t n)
+{
+	uint32_t	lower = 0;
+
+	for (size_t i = 0; i < n; i++)
+	{
+		uint32_t	bits;
+
+		memcpy(&bits, &x[i], sizeof bits);
+		lower |= bits & 0xFFFF;
+	}
+	return lower == 0;
+}
+
+/* The bfloat16 nearest to a half, or the largest that is a half, too; ties to even. */
+static float
+round_to_bfloat16(float half)
+{
+	uint32_t	bits;
+
+	memcpy(&bits, &half, sizeof bits);
+	bits += 0x7FFF + (bits >> 16 & 1);
+	bits &= 0xFFFF0000;
+	if ((bits & 0x7FFFFFFF) == GREATEST_BFLOAT16 + 0x10000)
+		bits -= 0x10000;
+	memcpy(&half, &bits, sizeof half);
+	return half;
+}
+
 void
 clf_storage_round_row(const ClfConfig *config, const ClfTensor *tensor, float *row)
 {
@@ -67,5 +98,9 @@ clf_storage_round_row(const ClfConfig *config, const ClfTensor *tensor, float *r
 		return;
 	}
 	for (size_t j = 0; j < n; j++)
+	{
 		row[j] = clf_float_from_half(clf_half_from_float(row[j]));
+		if (tensor->role == CLF_ROLE_RECURRENT && clf_recurrent_as_bfloat16(config))
+			row[j] = round_to_bfloat16(row[j]);
+	}
 }

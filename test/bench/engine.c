@@ -24,6 +24,7 @@
 #define REPETITIONS 9
 #define SECONDS 0.1				/* of a repetition, at least */
 #define TEXTS 480
+#define FORMS 3					/* of ClfPackedForm */
 
 typedef struct Shape
 {
@@ -265,32 +266,34 @@ measure(const Shape *shape)
 	int			set_count = clf_kernels_available(sets);
 	ClfRng		rng;
 	ClfModel   *model;
-	ClfPacked	bytes;
+	ClfPacked	packed[FORMS];
 	uint32_t   *ids;
 	ClfError	error;
 
 	clf_rng_seed(&rng, 1, 0);
 	model = make_model(shape, &rng);
 	ids = make_ids(shape, &rng);
-	check(clf_packed_init(&bytes, model, true, &model->mem, &error), &error);
+	for (int form = 0; form < FORMS; form++)
+		check(clf_packed_init(&packed[form], model, (ClfPackedForm) form, &model->mem, &error), &error);
 	for (int set = 0; set < set_count; set++)
 	{
 		static const size_t together[2] = {1, CLF_FORWARD_ROWS};
-		double		figures[2][2][REPETITIONS];
+		static const char *const names[FORMS] = {"float32", "float32, pairs", "int8"};
+		double		figures[FORMS][2][REPETITIONS];
 		double		peaks[REPETITIONS];
-		ClfForward	forward[2];
+		ClfForward	forward[FORMS];
 
-		for (int form = 0; form < 2; form++)
-			check(clf_forward_init(&forward[form], model, form ? &bytes : &model->packed,
-								   &model->mem, sets[set], &error), &error);
+		for (int form = 0; form < FORMS; form++)
+			check(clf_forward_init(&forward[form], model, &packed[form], &model->mem, sets[set],
+								   &error), &error);
 		for (int i = 0; i < REPETITIONS; i++)
 		{
 			peaks[i] = peak(sets[set]);
-			for (int form = 0; form < 2; form++)
+			for (int form = 0; form < FORMS; form++)
 				for (int many = 0; many < 2; many++)
 					figures[form][many][i] = rate(&forward[form], shape, ids, together[many]);
 		}
-		for (int form = 0; form < 2; form++)
+		for (int form = 0; form < FORMS; form++)
 			for (int many = 0; many < 2; many++)
 			{
 				double		rows = median(figures[form][many]);
@@ -298,17 +301,18 @@ measure(const Shape *shape)
 				double		top = median(peaks);
 
 				printf("| %s | %s | %s | %zu | %.0f | %.1f |", shape->name, sets[set]->name,
-					   form ? "int8" : "float32", together[many], rows, flops / 1e9);
+					   names[form], together[many], rows, flops / 1e9);
 				if (top > 0)
 					printf(" %.0f%% |\n", 100 * flops / top);
 				else
 					printf(" |\n");
 				fflush(stdout);
 			}
-		for (int form = 0; form < 2; form++)
+		for (int form = 0; form < FORMS; form++)
 			clf_forward_free(&forward[form]);
 	}
-	clf_packed_free(&bytes);
+	for (int form = 0; form < FORMS; form++)
+		clf_packed_free(&packed[form]);
 	clf_model_free(model);
 	free(ids);
 }

@@ -17,6 +17,12 @@ DATA = os.environ.get("DATA")
 PSQL = [os.environ["BINDIR"] + "/psql", "-XqAt", "-v", "ON_ERROR_STOP=1"]
 ROWS = 20000
 
+# how the models of each shape are kept, and predict
+FORMS = {"int8": dict(precision="int8", storage="float32"),
+         "float32": dict(precision="float32", storage="float32"),
+         "float16": dict(precision="float32", storage="float16")}
+FORM_NAMES = {"int8": "int8", "float32": "float32", "float16": "float32 kept as float16"}
+
 
 class Session:
     """A connection: psql at the other end of a pipe."""
@@ -106,12 +112,12 @@ def make_texts(server, shape, count):
             file.write("\n".join(spelled))
 
 
-def options(shape, **more):
+def options(shape, storage="float32", **more):
     words, embedding, units, layers, directions, _, tokens = peers.SHAPES[shape]
     pairs = dict(architecture="bilstm", pooling="last", tokenizer="unicode", num_words=words, min_count=1,
                  maxlen=tokens, embedding_dim=embedding, units=units, layers=layers,
                  bidirectional=directions == 2, batch_size=256, epochs=1, validation_split=0, dropout=0,
-                 word_dropout=0, storage="float32", **more)
+                 word_dropout=0, storage=storage, **more)
     return "'{" + ", ".join(f'"{key}": ' + (str(value).lower() if not isinstance(value, str) else f'"{value}"')
                             for key, value in pairs.items()) + "}'"
 
@@ -124,9 +130,9 @@ def read_split(name, split):
 def prepare(server, found):
     for shape, count in (("R1", 25600), ("R2", 25600), ("R3", 1600)):
         make_texts(server, shape, count)
-        for precision in ("float32", "int8"):
-            server.run(f"SELECT textclf_train('{shape}', 'body', 'label', '{shape}_{precision}', "
-                       + options(shape, precision=precision) + ")")
+        for form, settings in FORMS.items():
+            server.run(f"SELECT textclf_train('{shape}', 'body', 'label', '{shape}_{form}', "
+                       + options(shape, **settings) + ")")
     if DATA:
         for split in ("train", "test"):
             server.run(f"CREATE TABLE ag_{split} (label text, body text);\n"
@@ -154,10 +160,10 @@ def scan(found):
 
     queries = {}
     for shape, rows in (("R1", 10240), ("R2", 20480), ("R3", 768)):
-        for precision in ("int8", "float32"):
-            call = f"textclf_predict('{shape}_{precision}', body)"
-            queries[f"{shape} {precision}, row by row"] = by_row(call, shape, rows), "torch row" if shape == "R1" else None
-            queries[f"{shape} {precision}, arrays of 256"] = by_array(call, shape, rows), "torch array" if shape == "R1" else None
+        for form, name in FORM_NAMES.items():
+            call = f"textclf_predict('{shape}_{form}', body)"
+            queries[f"{shape} {name}, row by row"] = by_row(call, shape, rows), "torch row" if shape == "R1" else None
+            queries[f"{shape} {name}, arrays of 256"] = by_array(call, shape, rows), "torch array" if shape == "R1" else None
     if "torch" in found:
         queries["torch row"] = by_row("torch_predict(body)", "R1", 1024), None
         queries["torch array"] = by_array("torch_predict(body)", "R1", 5120), None

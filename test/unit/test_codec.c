@@ -72,7 +72,7 @@ round_trip(void)
 	CHECK(memcmp(&again->config, &model->config, sizeof model->config) == 0, "the config differs");
 	CHECK(again->labels.count == 3 && again->words.count == model->words.count, "counts differ");
 	CHECK(memcmp(again->weights, model->weights, model->table.floats * sizeof(float)) == 0, "weights differ");
-	CHECK(again->packed.bytes == model->packed.bytes, "packed otherwise");
+	CHECK(again->packed.form == model->packed.form, "packed otherwise");
 	CHECK(strcmp(clf_model_icu_version(again), "72.1") == 0 && again->tokenizer_version == model->tokenizer_version,
 		  "versions differ");
 	CHECK(clf_model_class(again, "class2", 6) == 2 && clf_model_class(again, "class", 5) == -1, "labels differ");
@@ -763,7 +763,7 @@ weights_too_large_for_bytes(void)
 static void
 rounded_rows(void)
 {
-	static const float magnitudes[] = {1e-42f, 1e-37f, 1e-30f, 1e-5f, 0.05f, 1.0f, 127.0f, 1e4f, 1e30f};
+	static const float magnitudes[] = {1e-42f, 1e-37f, 1e-30f, 1e-5f, 0.05f, 1.0f, 127.0f, 1e4f, 65600.0f, 1e30f};
 	ClfConfig	config;
 	ClfTensor	tensor = {.role = CLF_ROLE_EMBEDDING,.rows = 1,.columns = 33};
 	ClfRng		rng;
@@ -796,6 +796,51 @@ rounded_rows(void)
 						  (as == CLF_STORAGE_FLOAT16 && fabsf(row[j]) > CLF_HALF_MAX && fabsf(rounded[j]) == CLF_HALF_MAX),
 						  "%g becomes %g", row[j], rounded[j]);
 			}
+}
+
+/* Recurrent weights are halves and bfloat16 at once, where floats are computed with. */
+static void
+rounded_recurrent_weights(void)
+{
+	static const float magnitudes[] = {1e-42f, 1e-6f, 6e-5f, 0.05f, 1.0f, 127.0f, 65600.0f, 1e30f};
+	static const float edges[] = {65280, 65281, 65407, 65408, 65504, 65536, 3e38f, 0x1p-24f, 0x1p-25f, 0x1.01p-1f, 0x1.03p-1f};
+	static const float rounded_edges[] = {65280, 65280, 65280, 65280, 65280, 65280, 65280, 0x1p-24f, 0, 0x1p-1f, 0x1.04p-1f};
+	ClfConfig	config;
+	ClfTensor	tensor = {.role = CLF_ROLE_RECURRENT,.rows = 1,.columns = 1};
+	ClfRng		rng;
+
+	unit_config(&config);
+	clf_rng_seed(&rng, 1, 0);
+	for (int as = CLF_STORAGE_FLOAT16; as <= CLF_STORAGE_INT8; as++)
+	{
+		config.storage = as;
+		config.precision = CLF_PRECISION_FLOAT32;
+		for (size_t e = 0; e < 2 * sizeof edges / sizeof edges[0]; e++)
+		{
+			float		sign = e % 2 ? -1 : 1;
+			float		x = sign * edges[e / 2];
+
+			clf_storage_round_row(&config, &tensor, &x);
+			CHECK(x == sign * rounded_edges[e / 2], "%.9g becomes %.9g", edges[e / 2], x);
+		}
+		for (size_t m = 0; m < sizeof magnitudes / sizeof magnitudes[0]; m++)
+			for (int trial = 0; trial < 1000; trial++)
+			{
+				float		x = magnitudes[m] * (2 * clf_rng_uniform(&rng) - 1);
+				float		rounded = x;
+				float		half = x;
+
+				clf_storage_round_row(&config, &tensor, &rounded);
+				CHECK(clf_all_bfloat16(&rounded, 1) && clf_float_from_half(clf_half_from_float(rounded)) == rounded,
+					  "%.9g becomes %.9g", x, rounded);
+				CHECK(fabsf(x) > 65280 ? fabsf(rounded) == 65280 : fabsf(rounded - x) <= fabsf(x) * 0x1.3p-8f + 0x1p-25f,
+					  "%.9g becomes %.9g", x, rounded);
+				config.precision = CLF_PRECISION_INT8;
+				clf_storage_round_row(&config, &tensor, &half);
+				CHECK(half == clf_float_from_half(clf_half_from_float(x)), "%.9g becomes %.9g with bytes", x, half);
+				config.precision = CLF_PRECISION_FLOAT32;
+			}
+	}
 }
 
 /* Two n-grams with the same hash. */
@@ -1014,6 +1059,7 @@ main(void)
 	RUN(weights_too_large_for_bytes);
 	architecture = CLF_ARCH_HYBRID;
 	RUN(rounded_rows);
+	RUN(rounded_recurrent_weights);
 	architecture = CLF_ARCH_BILSTM;
 	RUN(odd_headers);
 	RUN(tensors_in_another_order);

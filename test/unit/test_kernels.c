@@ -388,7 +388,7 @@ check_steps(size_t rows, size_t blocks)
 	addresses(h, H, h_rows);
 	addresses(out, H, out_rows);
 	kernels->lstm_step(rows, blocks, (const float *const *) gates_rows,
-					   (const float *const *) h_rows, u, c, out_rows);
+					   (const float *const *) h_rows, u, NULL, c, out_rows);
 	for (size_t r = 0; r < rows; r++)
 	{
 		const float *one_gates = gates_rows[r];
@@ -412,7 +412,7 @@ check_steps(size_t rows, size_t blocks)
 			CHECK(fabs(c[r * H + unit] - cell) < 1e-5, "c is off");
 			CHECK(fabs(out_rows[r][unit] - sigmoid(z[3]) * tanh(cell)) < 1e-5, "h is off");
 		}
-		kernels->lstm_step(1, blocks, &one_gates, &one_h, u, c0 + r * H, &alone);
+		kernels->lstm_step(1, blocks, &one_gates, &one_h, u, NULL, c0 + r * H, &alone);
 		CHECK(memcmp(alone, out_rows[r], H * sizeof *alone) == 0 &&
 			  memcmp(c0 + r * H, c + r * H, H * sizeof *c) == 0,
 			  "row %zu of %zu is not what it is alone", r, rows);
@@ -426,12 +426,64 @@ check_steps(size_t rows, size_t blocks)
 	free(alone);
 }
 
+/* Weights two to a word: the same, bit for bit. */
+static void
+check_pairs(size_t rows, size_t blocks)
+{
+	size_t		H = blocks * CLF_LANES;
+	size_t		width = blocks * CLF_BLOCK;
+	float	   *gates = numbers(ROWS * width, 2);
+	float	   *h = numbers(ROWS * H, 1);
+	float	   *u = numbers(blocks * H * CLF_BLOCK, 0.3f);
+	uint32_t   *pairs = calloc(blocks * H * CLF_BLOCK / 2, sizeof *pairs);
+	float	   *c[2] = {numbers(ROWS * H, 2), malloc(ROWS * H * sizeof *c[1])};
+	float	   *out[2] = {numbers(ROWS * H, 1), numbers(ROWS * H, 1)};
+	float	   *gates_rows[ROWS];
+	float	   *h_rows[ROWS];
+	float	   *out_rows[2][ROWS];
+
+	for (size_t i = 0; i < blocks * H * CLF_BLOCK; i++)
+	{
+		size_t		gate = i / CLF_LANES % 4;
+		uint32_t	bits;
+
+		memcpy(&bits, &u[i], sizeof bits);
+		bits &= 0xFFFF0000;
+		memcpy(&u[i], &bits, sizeof bits);
+		pairs[i / CLF_BLOCK * (CLF_BLOCK / 2) + gate / 2 * CLF_LANES + i % CLF_LANES] |=
+			gate % 2 ? bits : bits >> 16;
+	}
+	memcpy(c[1], c[0], ROWS * H * sizeof *c[0]);
+	addresses(gates, width, gates_rows);
+	addresses(h, H, h_rows);
+	for (int form = 0; form < 2; form++)
+	{
+		addresses(out[form], H, out_rows[form]);
+		kernels->lstm_step(rows, blocks, (const float *const *) gates_rows, (const float *const *) h_rows,
+						   form ? NULL : u, form ? pairs : NULL, c[form], out_rows[form]);
+	}
+	CHECK(memcmp(c[0], c[1], rows * H * sizeof *c[0]) == 0 &&
+		  memcmp(out[0], out[1], rows * H * sizeof *out[0]) == 0, "%zu rows of %zu blocks differ", rows, blocks);
+	free(gates);
+	free(h);
+	free(u);
+	free(pairs);
+	for (int form = 0; form < 2; form++)
+	{
+		free(c[form]);
+		free(out[form]);
+	}
+}
+
 static void
 prediction_steps(void)
 {
 	for (size_t blocks = 1; blocks <= 4; blocks++)
 		for (size_t rows = 1; rows <= ROWS; rows++)
+		{
 			check_steps(rows, blocks);
+			check_pairs(rows, blocks);
+		}
 }
 
 #define COARSE 1.5e-4f			/* largest error on bytes of a state c up to 2, and of outputs */
@@ -474,7 +526,7 @@ check_extreme_cell(float i, float f, float g, float o, bool bytes)
 		float		h[CLF_LANES] = {0};
 		const float *h_row = h;
 
-		kernels->lstm_step(1, 1, &gates_row, &h_row, u, c, &out_row);
+		kernels->lstm_step(1, 1, &gates_row, &h_row, u, NULL, c, &out_row);
 	}
 	for (size_t lane = 0; lane < CLF_LANES; lane++)
 	{
@@ -694,7 +746,7 @@ check_byte_steps(size_t rows, size_t blocks)
 		out_bytes_rows[r] = out_bytes + r * H;
 	}
 	kernels->lstm_step(rows, blocks, (const float *const *) gates_rows,
-					   (const float *const *) h_rows, u_floats, c_floats, floats_rows);
+					   (const float *const *) h_rows, u_floats, NULL, c_floats, floats_rows);
 	kernels->lstm_step_bytes(rows, blocks, false, (const float *const *) gates_rows, bytes_rows, u,
 							 start, scale, c, out_rows, out_bytes_rows);
 	for (size_t r = 0; r < rows; r++)

@@ -187,7 +187,7 @@ compare_sets(const ClfModel *model, ClfMem *mem)
 {
 	const ClfKernels *sets[CLF_KERNEL_SETS];
 	int			count = clf_kernels_available(sets);
-	double		tolerance = model->packed.bytes ? 0.02 : 1e-5;
+	double		tolerance = model->packed.form == CLF_PACKED_BYTES ? 0.02 : 1e-5;
 	uint32_t	ids[CLF_FORWARD_ROWS][CLF_FORWARD_ROWS];
 	ClfSequence sequences[CLF_FORWARD_ROWS];
 	float		plain[CLF_FORWARD_ROWS][8];
@@ -220,6 +220,43 @@ compare_sets(const ClfModel *model, ClfMem *mem)
 	}
 }
 
+/* Recurrent weights two to a word: the scores of floats, bit for bit, of one sequence and of many. */
+static void
+compare_forms(const ClfModel *model, ClfMem *mem)
+{
+	static const uint32_t ids[] = {5, 0, 1, 11, 5, 2, 3};
+	const ClfKernels *sets[CLF_KERNEL_SETS];
+	int			count = clf_kernels_available(sets);
+	ClfPacked	packed[2];
+	ClfSequence sequences[CLF_FORWARD_ROWS];
+	float	   *z[CLF_FORWARD_ROWS];
+	ClfError	error;
+
+	for (int form = CLF_PACKED_FLOATS; form <= CLF_PACKED_PAIRS; form++)
+		CHECK(clf_packed_init(&packed[form], model, (ClfPackedForm) form, mem, &error) == CLF_OK, "%s", error.message);
+	for (size_t i = 0; i < CLF_FORWARD_ROWS; i++)
+		sequences[i] = (ClfSequence) {ids, i < 6 ? 7 : 5};
+	for (int set = 0; set < count; set++)
+		for (size_t rows = 1; rows <= CLF_FORWARD_ROWS; rows += 23)
+		{
+			float		scores[2][CLF_FORWARD_ROWS][8] = {{{0}}};
+
+			for (int form = CLF_PACKED_FLOATS; form <= CLF_PACKED_PAIRS; form++)
+			{
+				ClfForward	forward;
+
+				for (size_t i = 0; i < rows; i++)
+					z[i] = scores[form][i];
+				CHECK(clf_forward_init(&forward, model, &packed[form], mem, sets[set], &error) == CLF_OK &&
+					  clf_forward(&forward, rows, sequences, z, &error) == CLF_OK, "%s", error.message);
+				clf_forward_free(&forward);
+			}
+			CHECK(memcmp(scores[0], scores[1], sizeof scores[0]) == 0, "%s: pairs give other scores", sets[set]->name);
+		}
+	clf_packed_free(&packed[0]);
+	clf_packed_free(&packed[1]);
+}
+
 static ClfConfig config;
 
 static void
@@ -242,6 +279,11 @@ architecture(void)
 
 		clf_mem_init(&mem, &memory.allocator);
 		compare_sets(model, &mem);
+		CHECK(model->packed.form == (config.precision == CLF_PRECISION_INT8 ? CLF_PACKED_BYTES :
+									 config.storage == CLF_STORAGE_FLOAT32 ? CLF_PACKED_FLOATS : CLF_PACKED_PAIRS),
+			  "form %d", model->packed.form);
+		if (model->packed.form == CLF_PACKED_PAIRS)
+			compare_forms(model, &mem);
 	}
 	clf_scratch_free(scratch);
 	clf_model_free(model);
@@ -273,6 +315,7 @@ all_architectures(void)
 							config.embedding_dim = u == 2 ? 16 : 7;
 							config.char_ngrams = u % 2;
 							config.precision = precision;
+							config.storage = u % 3;	/* each of ClfStorage */
 							snprintf(name, sizeof name, "predict_%s_%s_%d_%s_pooling%d_units%d",
 									 unit_architecture(id), precision ? "int8" : "float32", layers,
 									 bidirectional ? "both" : "forward", pooling, units[u]);

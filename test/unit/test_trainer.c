@@ -284,6 +284,8 @@ weights_are_rounded_where_it_costs_nothing(void)
 				  clf_model_decode(&host.memory.allocator, bytes, size, &again, &error) == CLF_OK, "%s", error.message);
 			CHECK(memcmp(model->weights, again->weights, model->table.floats * sizeof(float)) == 0,
 				  "the file gives other weights back");
+			CHECK(model->packed.form == (decided == CLF_STORAGE_FLOAT32 ? CLF_PACKED_FLOATS : CLF_PACKED_PAIRS) &&
+				  again->packed.form == model->packed.form, "form %d", model->packed.form);
 			host.memory.allocator.free(host.memory.allocator.context, bytes);
 			clf_model_free(again);
 			clf_model_free(model);
@@ -329,7 +331,9 @@ bytes_are_computed_with_where_it_costs_nothing(void)
 				config.pooling = CLF_POOLING_MEAN, config.learning_rate = 0.001;
 			CHECK(unit_train(&host, &config, 300, 0, 1, 2, &model, &summary, &error) == CLF_OK, "%s", error.message);
 			decided = clf_model_config(model)->precision;
-			CHECK(model->packed.bytes == (decided == CLF_PRECISION_INT8), "the model is not what it says");
+			CHECK(model->packed.form == (decided == CLF_PRECISION_INT8 ? CLF_PACKED_BYTES :
+										 clf_model_config(model)->storage == CLF_STORAGE_FLOAT32 ?
+										 CLF_PACKED_FLOATS : CLF_PACKED_PAIRS), "the model is not what it says");
 			if (round == CLF_PRECISION_FLOAT32)
 				accuracy[seed] = summary.deep_accuracy;
 			if (round < 2)

@@ -23,11 +23,6 @@
 #include "varatt.h"
 #endif
 
-/* To ignore a signal: since 19, handlers have an argument that SIG_IGN lacks. */
-#if PG_VERSION_NUM < 190000
-#define PG_SIG_IGN SIG_IGN
-#endif
-
 /* A row type that was made attribute by attribute has to be completed since 19. */
 #if PG_VERSION_NUM < 190000
 #define TupleDescFinalize(descriptor) ((void) 0)

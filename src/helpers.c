@@ -27,7 +27,6 @@
 #include "utils/wait_event.h"
 
 #include "blas.h"
-#include "compat.h"
 #include "engine_glue.h"
 #include "guc.h"
 #include "helpers.h"
@@ -344,6 +343,12 @@ work(HelperControl *control, ClfHelper *helper)
 	}
 }
 
+/* SIG_IGN is no handler as PostgreSQL 19 declares one. */
+static void
+ignore_signal(SIGNAL_ARGS)
+{
+}
+
 /*
  * The entry point of a helper.  It connects to the training's database as the
  * training's user so that both may see it in pg_stat_activity, and end it; the
@@ -361,7 +366,7 @@ textclf_helper_main(Datum main_arg)
 	int			number;
 
 	pqsignal(SIGTERM, SignalHandlerForShutdownRequest);
-	pqsignal(SIGINT, PG_SIG_IGN);
+	pqsignal(SIGINT, ignore_signal);
 	BackgroundWorkerUnblockSignals();
 
 	memcpy(&number, MyBgworkerEntry->bgw_extra, sizeof(number));

@@ -238,6 +238,44 @@ train(ClfError *error)
 	return status;
 }
 
+/* The same from a model's weights and a word's vector. */
+static ClfStatus
+train_from_model(ClfError *error)
+{
+	static const float vector[64] = {1, 2, 3};
+	ClfTrainer *trainer;
+	ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
+	ClfSummary	summary;
+	ClfModel   *trained;
+	ClfStatus	status = clf_trainer_new(&config, &host.host, &trainer, error);
+
+	if (status != CLF_OK)
+		return status;
+	host.store.size = 0;
+	for (int i = 0; i < 40 && status == CLF_OK; i++)
+	{
+		char		text[256];
+		char		label[16];
+
+		unit_row(i, 3, text, label);
+		status = clf_trainer_add(trainer, text, strlen(text), label, strlen(label), error);
+	}
+	if (status == CLF_OK)
+		status = clf_trainer_warm_start(trainer, model, error);
+	if (status == CLF_OK)
+		status = clf_trainer_add_vector(trainer, "common1", 7, vector, (size_t) config.embedding_dim, error);
+	while (status == CLF_OK && progress.phase != CLF_PHASE_DONE)
+		status = clf_trainer_step(trainer, &progress, error);
+	if (status == CLF_OK)
+		status = clf_trainer_finish(trainer, &trained, &summary, error);
+	clf_trainer_free(trainer);
+	if (status != CLF_OK)
+		return status;
+	answer_with_model(trained);
+	clf_model_free(trained);
+	return status;
+}
+
 static int	architecture;
 
 static void
@@ -252,6 +290,8 @@ model_calls(void)
 	config.embedding_dim = 3;
 	config.bidirectional = 1;
 	config.layers = 2;
+	config.mask = 1 << CLF_MASK_NUMBER;
+	strcpy(config.mask_pattern, "b\\w+e");	/* ICU's own memory, which is not refused */
 	model = unit_random_model(&memory.allocator, &config, 4, 1);
 	CHECK(clf_model_set_info(model, "{}", 2, &error) == CLF_OK, "%s", error.message);
 	CHECK(clf_model_encode(model, &memory.allocator, &bytes, &size, &error) == CLF_OK, "%s", error.message);
@@ -319,6 +359,20 @@ training_as_keras(void)
 	check_training();
 }
 
+static void
+training_from_a_model(void)
+{
+	unit_quick_config(&config);
+	config.epochs = 1;
+	unit_memory_init(&memory);
+	model = unit_random_model(&memory.allocator, &config, 3, 1);
+	unit_host_init(&host);
+	refuse_each(&host.memory, train_from_model, 50);
+	unit_host_free(&host);
+	clf_model_free(model);
+	CHECK(memory.blocks == 0, "memory is kept");
+}
+
 /* A training that is given up at any step leaves nothing. */
 static void
 abandoned_training(void)
@@ -376,6 +430,7 @@ main(void)
 	for_architectures("training", training);
 	RUN(training_with_everything);
 	RUN(training_as_keras);
+	RUN(training_from_a_model);
 	for_architectures("abandoned_training", abandoned_training);
 	return UNIT_RESULT();
 }

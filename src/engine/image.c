@@ -299,9 +299,9 @@ take_header(ClfModel *model, const ClfImageHeader *header, ClfError *error)
 							&model->table, error);
 }
 
-/* Do slots hold each of the numbers 1 to count once, or zero? */
+/* Do slots hold numbers from 1 to count, at least so many and at most count, or zero? */
 static bool
-slots_sound(const uint32_t *slots, uint64_t slot_count, uint64_t count)
+slots_sound(const uint32_t *slots, uint64_t slot_count, uint64_t least, uint64_t count)
 {
 	uint64_t	used = 0;
 	uint32_t	largest = 0;
@@ -311,7 +311,7 @@ slots_sound(const uint32_t *slots, uint64_t slot_count, uint64_t count)
 		used += slots[i] != 0;
 		largest = slots[i] > largest ? slots[i] : largest;
 	}
-	return used == count && largest <= count;
+	return used >= least && used <= count && largest <= count;
 }
 
 static bool
@@ -324,7 +324,7 @@ strings_sound(const ClfVocab *vocab, uint64_t bytes)
 	for (uint32_t i = 0; i < vocab->count; i++)
 		ascending &= vocab->offsets[i] <= vocab->offsets[i + 1];
 	return ascending && vocab->offsets[0] == 0 && vocab->offsets[vocab->count] == bytes &&
-		slots_sound(vocab->slots, vocab->slot_count, vocab->count);
+		slots_sound(vocab->slots, vocab->slot_count, vocab->count, vocab->count);
 }
 
 /* Point a model at the parts of an image; false if that is not one of it. */
@@ -349,7 +349,7 @@ take_parts(ClfModel *model, const ClfImageHeader *header)
 						  (ClfPackedForm) header->packed_form, model->packed.memory);
 	return strings_sound(&model->labels, header->labels.bytes) &&
 		strings_sound(&model->words, header->words.bytes) &&
-		slots_sound(model->wide.slots, header->gram_slots, header->grams);
+		slots_sound(model->wide.slots, header->gram_slots, 0, header->grams);
 }
 
 ClfStatus

@@ -11,6 +11,8 @@
 
 #include "error.h"
 
+#define PROBES 64				/* of slots; in a table half full more are hardly ever needed */
+
 ClfStatus
 clf_wide_allocate(ClfWide *wide, ClfMem *mem, size_t F, size_t C, ClfError *error)
 {
@@ -40,15 +42,40 @@ clf_wide_free(ClfWide *wide)
 	memset(wide, 0, sizeof *wide);
 }
 
-/* The slot of a hash, or the empty one where it belongs. */
-static uint32_t *
-find_slot(const ClfWide *wide, uint32_t hash)
+/* The same as find, in a time that does not depend on which hashes there are. */
+static uint32_t
+search(const ClfWide *wide, uint32_t hash)
 {
-	uint32_t	slot = hash & wide->slot_mask;
+	size_t		low = 0;
+	size_t		high = wide->F;
 
-	while (wide->slots[slot] != 0 && wide->hashes[wide->slots[slot] - 1] != hash)
-		slot = (slot + 1) & wide->slot_mask;
-	return &wide->slots[slot];
+	while (low < high)
+	{
+		size_t		middle = low + (high - low) / 2;
+
+		if (wide->hashes[middle] < hash)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < wide->F && wide->hashes[low] == hash ? (uint32_t) low + 1 : 0;
+}
+
+/*
+ * Index + 1 of an n-gram, or 0.  A model from anyone may have hashes that all
+ * ask for the same slots: those that found none within PROBES are searched for.
+ */
+static uint32_t
+find(const ClfWide *wide, uint32_t hash)
+{
+	for (uint32_t i = 0; i < PROBES; i++)
+	{
+		uint32_t	found = wide->slots[(hash + i) & wide->slot_mask];
+
+		if (found == 0 || wide->hashes[found - 1] == hash)
+			return found;
+	}
+	return search(wide, hash);
 }
 
 ClfStatus
@@ -63,7 +90,15 @@ clf_wide_prepare(ClfWide *wide, ClfError *error)
 		return clf_fail_memory(error);
 	wide->slot_mask = (uint32_t) (count - 1);
 	for (size_t f = 0; f < wide->F; f++)
-		*find_slot(wide, wide->hashes[f]) = (uint32_t) f + 1;
+		for (uint32_t i = 0; i < PROBES; i++)
+		{
+			uint32_t   *slot = &wide->slots[(wide->hashes[f] + i) & wide->slot_mask];
+
+			if (*slot != 0)
+				continue;
+			*slot = (uint32_t) f + 1;
+			break;
+		}
 	return CLF_OK;
 }
 
@@ -103,7 +138,7 @@ clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *gr
 	scratch->found_count = 0;
 	for (size_t i = 0; i < grams->count; i++)
 	{
-		uint32_t	found = *find_slot(wide, grams->hashes[i]);
+		uint32_t	found = find(wide, grams->hashes[i]);
 
 		if (found != 0 && scratch->counts[found - 1]++ == 0)
 			scratch->found[scratch->found_count++] = found - 1;
@@ -181,14 +216,14 @@ clf_wide_shares(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *gr
 	}
 	for (size_t i = 0; i < grams->count; i++)
 	{
-		uint32_t	found = *find_slot(wide, grams->hashes[i]);
+		uint32_t	found = find(wide, grams->hashes[i]);
 
 		if (found != 0)
 			parts[scratch->counts[found - 1]].times++;
 	}
 	for (size_t i = 0; i < grams->count; i++)
 	{
-		uint32_t	found = *find_slot(wide, grams->hashes[i]);
+		uint32_t	found = find(wide, grams->hashes[i]);
 		const GramPart *part = found ? &parts[scratch->counts[found - 1]] : NULL;
 
 		shares[i] = part ? part->part / part->times : 0;

@@ -31,7 +31,7 @@ typedef struct ClfWide
 	float	   *idf;			/* [F] */
 	float	   *kernel;			/* [F,C] */
 	float	   *bias;			/* [C] */
-	uint32_t   *slots;			/* hash table: index + 1, or 0 */
+	uint32_t   *slots;			/* hash table of most of them: index + 1, or 0 */
 	uint32_t	slot_mask;
 } ClfWide;
 

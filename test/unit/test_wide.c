@@ -3,6 +3,8 @@
  *	  The linear branch: its n-grams and their values, the regression, halves,
  *	  the fusion with the network, and training within little memory.
  */
+#include <time.h>
+
 #include "unit.h"
 
 #include "half.h"
@@ -322,6 +324,40 @@ values_are_sublinear_and_of_norm_1(void)
 	add_tokens(unknown);
 	CHECK(clf_wide_margins(&wide, &scratch, clf_kernels(), &grams, m, &error) == CLF_OK, "no memory");
 	CHECK(m[0] == 0.5f && m[1] == 0, "nothing known is not the bias");
+	clf_wide_scratch_free(&scratch);
+	clf_wide_free(&wide);
+	end_grams();
+}
+
+/*
+ * N-grams that all ask for the first of 65,536 slots, as a forger would choose
+ * them, take no longer than any, and each is found.
+ */
+static void
+hashes_that_collide(void)
+{
+	enum {F = 30000};
+	ClfWide		wide;
+	ClfWideScratch scratch;
+	ClfError	error;
+	clock_t		begin = clock();
+
+	start_grams(false);
+	CHECK(clf_wide_allocate(&wide, &mem, F, 1, &error) == CLF_OK, "no memory");
+	for (uint32_t f = 0; f < F; f++)
+		wide.hashes[f] = f << 16;
+	CHECK(clf_wide_prepare(&wide, &error) == CLF_OK && wide.slot_mask == (1 << 16) - 1, "%u slots", wide.slot_mask + 1);
+	CHECK(clf_wide_scratch_init(&scratch, &mem, &wide, &error) == CLF_OK, "no memory");
+	CHECK(clf_mem_grow(&mem, (void **) &grams.hashes, &grams.capacity, F + 2, sizeof *grams.hashes), "no memory");
+	memcpy(grams.hashes, wide.hashes, F * sizeof *grams.hashes);
+	grams.hashes[F] = 1;		/* none of them */
+	grams.hashes[F + 1] = UINT32_MAX;
+	grams.count = F + 2;
+	CHECK(clf_wide_values(&wide, &scratch, &grams, &error) == CLF_OK, "no memory");
+	CHECK(scratch.found_count == F, "%zu of %d are found", scratch.found_count, F);
+	for (uint32_t f = 0; f < F; f++)
+		CHECK(scratch.found[f] == f, "%u is taken for %u", f, scratch.found[f]);
+	CHECK(clock() - begin < CLOCKS_PER_SEC / 2, "it takes %ld ms", (long) (1000 * (clock() - begin) / CLOCKS_PER_SEC));
 	clf_wide_scratch_free(&scratch);
 	clf_wide_free(&wide);
 	end_grams();
@@ -699,6 +735,7 @@ main(void)
 	RUN(halves_are_the_nearest);
 	RUN(halves_stay_in_their_range);
 	RUN(values_are_sublinear_and_of_norm_1);
+	RUN(hashes_that_collide);
 	RUN(scores_of_extreme_margins);
 	RUN(regression_is_at_its_optimum);
 	RUN(regression_resumes);

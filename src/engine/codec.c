@@ -768,6 +768,9 @@ decode_strings(Reader *reader, const Entry *offsets, const Entry *bytes,
 	const char *text = (const char *) slice(reader, reader->data + bytes->begin, bytes->size);
 	uint32_t	begin;
 
+	if (clf_check_utf8(text, bytes->size, reader->error) != CLF_OK)
+		return corrupt(reader, "\"%s\" is not UTF-8.", bytes->name);
+	clf_vocab_seed(vocab, text, bytes->size);
 	copy_words(&begin, offset_bytes, 1);
 	if (begin != 0)
 		return corrupt(reader, "The first string of \"%s\" does not begin at 0.", offsets->name);

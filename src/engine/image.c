@@ -139,7 +139,8 @@ describe_strings(const ClfVocab *vocab)
 	ClfImageStrings strings = {
 		.bytes = vocab->count ? vocab->offsets[vocab->count] : 0,
 		.count = vocab->count,
-		.slots = vocab->slot_count
+		.slots = vocab->slot_count,
+		.seed = vocab->seed
 	};
 
 	return strings;
@@ -287,8 +288,10 @@ take_header(ClfModel *model, const ClfImageHeader *header, ClfError *error)
 	memcpy(model->scale, header->scale, sizeof model->scale);
 	model->labels.count = header->labels.count;
 	model->labels.slot_count = header->labels.slots;
+	model->labels.seed = header->labels.seed;
 	model->words.count = header->words.count;
 	model->words.slot_count = header->words.slots;
+	model->words.seed = header->words.seed;
 	model->wide.F = (size_t) header->grams;
 	model->wide.C = clf_has_wide(&model->config) ? header->labels.count : 0;
 	model->wide.slot_mask = (uint32_t) (header->gram_slots - 1);

@@ -18,6 +18,7 @@ typedef struct ClfImageStrings
 	uint64_t	bytes;
 	uint32_t	count;
 	uint32_t	slots;
+	uint64_t	seed;			/* of the hash */
 } ClfImageStrings;
 
 typedef struct ClfImageHeader

@@ -19,6 +19,13 @@ clf_vocab_init(ClfVocab *vocab, ClfMem *mem)
 {
 	memset(vocab, 0, sizeof *vocab);
 	vocab->mem = mem;
+	vocab->seed = CLF_HASH_SEED;
+}
+
+void
+clf_vocab_seed(ClfVocab *vocab, const char *text, size_t length)
+{
+	vocab->seed = clf_hash_bytes(text, length, CLF_HASH_SEED);
 }
 
 void
@@ -40,7 +47,7 @@ clf_vocab_string(const ClfVocab *vocab, uint32_t index, size_t *length)
 static uint32_t
 first_slot(const ClfVocab *vocab, const char *string, size_t length)
 {
-	return (uint32_t) clf_hash_bytes(string, length, CLF_HASH_SEED) &
+	return (uint32_t) clf_hash_bytes(string, length, vocab->seed) &
 		(vocab->slot_count - 1);
 }
 

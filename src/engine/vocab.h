@@ -22,10 +22,18 @@ typedef struct ClfVocab
 	uint32_t	count;
 	uint32_t   *slots;			/* hash table: index + 1, or 0; [slot_count] */
 	uint32_t	slot_count;		/* a power of two, or 0 */
+	uint64_t	seed;			/* of the hash: see clf_vocab_seed */
 } ClfVocab;
 
 extern void clf_vocab_init(ClfVocab *vocab, ClfMem *mem);
 extern void clf_vocab_free(ClfVocab *vocab);
+
+/*
+ * Hash otherwise from now on; while there are no strings.  text: all strings that
+ * will be added, UTF-8.  Whoever chooses strings that ask for the same slots
+ * chooses another hash by that.
+ */
+extern void clf_vocab_seed(ClfVocab *vocab, const char *text, size_t length);
 
 /* Index of the string, or -1. */
 extern int64_t clf_vocab_find(const ClfVocab *vocab, const char *string,

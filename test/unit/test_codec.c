@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "half.h"
+#include "hash.h"
 #include "storage.h"
 #include "unit.h"
 
@@ -649,6 +650,30 @@ put(unsigned char *at, uint32_t word)
 		at[i] = (unsigned char) (word >> (8 * i));
 }
 
+/* A character that begins in one word and ends in the next. */
+static void
+character_cut(void)
+{
+	ClfModel   *model = encoded_model();
+	uint32_t	last = --model->words.count;
+	uint32_t	begin = model->words.offsets[last];
+	uint32_t	index;
+	ClfError	error;
+	void	   *encoded;
+
+	free(bytes);
+	CHECK(clf_vocab_add(&model->words, "\xC3\xA9x", 3, &index, &error) == CLF_OK && index == last, "%s", error.message);
+	CHECK(clf_model_encode(model, &memory.allocator, &encoded, &size, &error) == CLF_OK, "%s", error.message);
+	bytes = malloc(size);
+	memcpy(bytes, encoded, size);
+	memory.allocator.free(memory.allocator.context, encoded);
+	decode_damaged(bytes, size, false, "whole", 0);
+	put(data_of("vocabulary.offsets") + 4 * last, begin + 1);
+	decode_damaged(bytes, size, true, "cut", 0);
+	clf_model_free(model);
+	free(bytes);
+}
+
 /* Data that lie: offsets out of order, text that is none, numbers that are none; a hybrid model. */
 static void
 lying_data(void)
@@ -967,6 +992,53 @@ too_many_values(void)
 	filled_header("{\"__metadata__\":{\"x\":\"", "0,", "\"}}", "The format is not 1");
 }
 
+/*
+ * Words that ask for the same few slots under the hash of a training, which takes
+ * long to number them: a decoder has another.
+ */
+static void
+words_that_collide(void)
+{
+	enum {WORDS = 10000, SLOTS = 32768};
+	UnitMemory	own;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfModel   *again;
+	ClfError	error;
+	void	   *encoded;
+	size_t		encoded_size;
+	clock_t		begin;
+	clock_t		slow;
+	clock_t		quick;
+
+	unit_memory_init(&own);
+	unit_config(&config);
+	config.architecture = CLF_ARCH_LINEAR;
+	model = unit_random_model(&own.allocator, &config, 3, 1);
+	begin = clock();
+	for (uint32_t i = 0; model->words.count < WORDS; i++)
+	{
+		char		text[9];
+		uint32_t	index;
+
+		snprintf(text, sizeof text, "%08x", i);
+		if ((clf_hash_bytes(text, 8, CLF_HASH_SEED) & (SLOTS - 1)) < 32)
+			CHECK(clf_vocab_add(&model->words, text, 8, &index, &error) == CLF_OK, "%s", error.message);
+	}
+	slow = clock() - begin;
+	clf_mem_free(&model->mem, model->word_rows);
+	model->word_rows = clf_mem_alloc_zero(&model->mem, WORDS, sizeof *model->word_rows);
+	CHECK(clf_model_encode(model, &own.allocator, &encoded, &encoded_size, &error) == CLF_OK, "%s", error.message);
+	begin = clock();
+	CHECK(clf_model_decode(&own.allocator, encoded, encoded_size, &again, &error) == CLF_OK, "%s: %s", error.message, error.detail);
+	quick = clock() - begin;
+	CHECK(quick < slow / 10, "decoding takes %ld ms, making %ld", (long) (quick * 1000 / CLOCKS_PER_SEC), (long) (slow * 1000 / CLOCKS_PER_SEC));
+	own.allocator.free(own.allocator.context, encoded);
+	clf_model_free(again);
+	clf_model_free(model);
+	CHECK(own.blocks == 0, "memory is kept");
+}
+
 /* JSON nested as deep as it can be does not exhaust the stack. */
 static void
 deep_header(void)
@@ -1065,12 +1137,14 @@ main(void)
 	RUN(tensors_in_another_order);
 	RUN(more_than_any_model);
 	RUN(strings_too_long);
+	RUN(character_cut);
 	architecture = CLF_ARCH_HYBRID;
 	RUN(lying_lengths);
 	RUN(lying_data);
 	RUN(same_hash_twice);
 	RUN(no_ngrams);
 	RUN(same_label_twice);
+	RUN(words_that_collide);
 	RUN(deep_header);
 	RUN(too_many_values);
 	RUN(longest_info);

@@ -123,6 +123,27 @@ clf_wide_scratch_free(ClfWideScratch *scratch)
 	memset(scratch, 0, sizeof *scratch);
 }
 
+/*
+ * Have memory bring near what the look-up of all n-grams will read: one by one,
+ * each would wait for two tables that are larger than a cache.
+ */
+static void
+prefetch_grams(const ClfWide *wide, const ClfWideScratch *scratch, const ClfGrams *grams)
+{
+	for (size_t i = 0; i < grams->count; i++)
+		__builtin_prefetch(&wide->slots[grams->hashes[i] & wide->slot_mask]);
+	for (size_t i = 0; i < grams->count; i++)
+	{
+		uint32_t	slot = wide->slots[grams->hashes[i] & wide->slot_mask];
+
+		if (slot != 0)
+		{
+			__builtin_prefetch(&wide->hashes[slot - 1]);
+			__builtin_prefetch(&scratch->counts[slot - 1], 1);
+		}
+	}
+}
+
 ClfStatus
 clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *grams,
 				ClfError *error)
@@ -136,12 +157,17 @@ clf_wide_values(const ClfWide *wide, ClfWideScratch *scratch, const ClfGrams *gr
 					  grams->count, sizeof *scratch->values))
 		return clf_fail_memory(error);
 	scratch->found_count = 0;
+	prefetch_grams(wide, scratch, grams);
 	for (size_t i = 0; i < grams->count; i++)
 	{
 		uint32_t	found = find(wide, grams->hashes[i]);
 
 		if (found != 0 && scratch->counts[found - 1]++ == 0)
+		{
 			scratch->found[scratch->found_count++] = found - 1;
+			__builtin_prefetch(&wide->idf[found - 1]);
+			__builtin_prefetch(&wide->kernel[(found - 1) * wide->C]);
+		}
 	}
 	for (size_t i = 0; i < scratch->found_count; i++)
 	{

@@ -78,10 +78,17 @@ call_at_end(void *context, void (*callback) (void *argument), void *argument)
 	return true;
 }
 
+/* ClfAllocator.stopped: what is asked for here, EngineCheck answers. */
+static bool
+is_stopped(void *context)
+{
+	return (QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED();
+}
+
 ClfAllocator
 EngineAllocator(MemoryContext context)
 {
-	ClfAllocator allocator = {allocate, release, context, call_at_end};
+	ClfAllocator allocator = {allocate, release, context, call_at_end, is_stopped};
 
 	return allocator;
 }
@@ -107,6 +114,8 @@ sqlstate_of(ClfStatus status)
 			return ERRCODE_INVALID_PARAMETER_VALUE;
 		case CLF_ERR_DIVERGED:
 			return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+		case CLF_ERR_STOPPED:
+			return ERRCODE_QUERY_CANCELED;
 		case CLF_ERR_HOST:
 		case CLF_OK:
 			break;
@@ -129,6 +138,8 @@ EngineCheck(ClfStatus status, const ClfError *error)
 {
 	if (status == CLF_OK)
 		return;
+	if (status == CLF_ERR_STOPPED)
+		CHECK_FOR_INTERRUPTS(); /* raises what is more to the point */
 
 	if (status == CLF_ERR_BUDGET)
 		ereport(ERROR,

@@ -41,6 +41,7 @@ typedef enum ClfStatus
 	CLF_ERR_LIMIT,				/* a fixed limit of the engine is exceeded */
 	CLF_ERR_DATA,				/* nothing can be learned from these rows */
 	CLF_ERR_DIVERGED,			/* the loss or a weight is not finite */
+	CLF_ERR_STOPPED,			/* the host wanted no more of it */
 	CLF_ERR_HOST				/* a callback of the host failed */
 } ClfStatus;
 
@@ -69,6 +70,12 @@ typedef struct ClfAllocator
 	 * what lies in it: call callback before that.  False if it cannot.
 	 */
 	bool		(*at_end) (void *context, void (*callback) (void *argument), void *argument);
+
+	/*
+	 * Optional, for a host that cannot wait for the end of a text that may be of
+	 * any length: true, and reading it ends with CLF_ERR_STOPPED.
+	 */
+	bool		(*stopped) (void *context);
 } ClfAllocator;
 
 /*

@@ -6,7 +6,10 @@
 
 #include <string.h>
 
+#include "error.h"
 #include "model.h"
+
+#define TOKENS 4096				/* between questions to the host */
 
 size_t
 clf_encode_limit(const ClfConfig *config)
@@ -44,6 +47,16 @@ end_text(Encoding *encoding, const ClfConfig *config)
 		clf_mask_end(&encoding->mask);
 }
 
+/* The next token, of which there have been so many; see clf_walk_next. */
+static ClfStatus
+next_token(Encoding *encoding, size_t number, const ClfMem *mem, ClfTokenSpan *span,
+		   bool *more, ClfError *error)
+{
+	if (number % TOKENS == 0 && clf_mem_stopped(mem))
+		return clf_fail_stopped(error);
+	return clf_walk_next(&encoding->walk, span, more, error);
+}
+
 /* How many tokens at the beginning of a text are not looked at. */
 static ClfStatus
 count_skipped(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, const char *text,
@@ -61,7 +74,7 @@ count_skipped(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, const 
 	status = start_text(&encoding, config, mem, pattern, text, length, error);
 	while (status == CLF_OK && more)
 	{
-		status = clf_walk_next(&encoding.walk, &span, &more, error);
+		status = next_token(&encoding, count, mem, &span, &more, error);
 		count += status == CLF_OK && more;
 	}
 	end_text(&encoding, config);
@@ -85,7 +98,7 @@ clf_encode(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
 	status = start_text(&encoding, config, mem, pattern, text, length, error);
 	for (size_t i = 0; status == CLF_OK && i < skipped + clf_encode_limit(config); i++)
 	{
-		status = clf_walk_next(&encoding.walk, &span, &more, error);
+		status = next_token(&encoding, i, mem, &span, &more, error);
 		if (status != CLF_OK || !more)
 			break;
 		if (i >= skipped)

@@ -37,3 +37,9 @@ clf_fail_memory(ClfError *error)
 {
 	return clf_fail(error, CLF_ERR_MEMORY, "out of memory");
 }
+
+ClfStatus
+clf_fail_stopped(ClfError *error)
+{
+	return clf_fail(error, CLF_ERR_STOPPED, "stopped in the course of a text");
+}

@@ -19,4 +19,7 @@ extern ClfStatus clf_detail(ClfError *error, const char *format,...)
 /* The one "out of memory" error. */
 extern ClfStatus clf_fail_memory(ClfError *error);
 
+/* CLF_ERR_STOPPED */
+extern ClfStatus clf_fail_stopped(ClfError *error);
+
 #endif							/* CLF_ERROR_H */

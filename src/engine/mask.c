@@ -25,6 +25,7 @@
 #define PATTERN_STACK 16000000	/* bytes of saved states */
 #define PATTERN_SECONDS 2		/* of the CPU, for what saves no states */
 #define PATTERN_TRIES 256		/* places, between looks at the clock */
+#define PLACES 4096				/* between questions to the host */
 
 /* In the order of the bits of option mask. */
 static const struct
@@ -176,7 +177,7 @@ may_go_on(const void *context, int64_t place)
 		return true;
 	if (mask->begun == 0)
 		mask->begun = cpu_seconds();
-	return cpu_seconds() - mask->begun < PATTERN_SECONDS;
+	return cpu_seconds() - mask->begun < PATTERN_SECONDS && !clf_mem_stopped(mask->mem);
 }
 
 /* Bring the pattern's next match that is not empty into mask->matched. */
@@ -194,13 +195,18 @@ find_match(ClfMask *mask, ClfError *error)
 		int64_t		end = uregex_end64(mask->pattern, 0, &code);
 
 		if (!may_go_on(mask, start))
-			return fail_pattern(U_REGEX_STOPPED_BY_CALLER, error);
+		{
+			code = U_REGEX_STOPPED_BY_CALLER;
+			break;
+		}
 		if (end <= start)
 			continue;
 		mask->matched.start = (size_t) start;
 		mask->matched.end = (size_t) end;
 		break;
 	}
+	if (code == U_REGEX_STOPPED_BY_CALLER && clf_mem_stopped(mask->mem))
+		return clf_fail_stopped(error);
 	return U_SUCCESS(code) ? CLF_OK : fail_pattern(code, error);
 }
 
@@ -224,9 +230,11 @@ kind_at(const ClfMask *mask, size_t start, size_t *end)
 }
 
 /* Bring the next place of a kind into mask->found. */
-static void
-find_kind(ClfMask *mask)
+static ClfStatus
+find_kind(ClfMask *mask, ClfError *error)
 {
+	int			places = 0;
+
 	mask->found.start = mask->found.end = mask->length;
 	while (mask->kinds != 0 && mask->looked < mask->length)
 	{
@@ -239,13 +247,16 @@ find_kind(ClfMask *mask)
 			mask->found.start = start;
 			mask->found.end = mask->looked = end;
 			mask->found.name = kinds[kind].name;
-			return;
+			return CLF_OK;
 		}
+		if (++places % PLACES == 0 && clf_mem_stopped(mask->mem))
+			return clf_fail_stopped(error);
 		/* on to the next character */
 		do
 			mask->looked++;
 		while (mask->looked < mask->length && ((unsigned char) mask->text[mask->looked] & 0xC0) == 0x80);
 	}
+	return CLF_OK;
 }
 
 /* ---- the walk ---- */
@@ -258,6 +269,7 @@ clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem, ClfPattern *
 	ClfStatus	status;
 
 	memset(mask, 0, sizeof *mask);
+	mask->mem = mem;
 	mask->kinds = config->mask;
 	mask->text = text;
 	mask->length = length;
@@ -274,8 +286,8 @@ clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem, ClfPattern *
 		if (U_FAILURE(code))
 			return fail_pattern(code, error);
 	}
-	find_kind(mask);
-	return find_match(mask, error);
+	status = find_kind(mask, error);
+	return status == CLF_OK ? find_match(mask, error) : status;
 }
 
 void
@@ -298,8 +310,8 @@ clf_mask_next(ClfMask *mask, ClfMaskSpan *span, ClfError *error)
 {
 	ClfStatus	status = CLF_OK;
 
-	while (mask->found.end <= mask->done && mask->found.start < mask->length)
-		find_kind(mask);
+	while (status == CLF_OK && mask->found.end <= mask->done && mask->found.start < mask->length)
+		status = find_kind(mask, error);
 	while (status == CLF_OK && mask->matched.end <= mask->done && mask->matched.start < mask->length)
 		status = find_match(mask, error);
 	if (status != CLF_OK)

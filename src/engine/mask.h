@@ -28,6 +28,7 @@ typedef struct ClfMaskSpan
 /* A walk over the masked places of one text, which must stay in place. */
 typedef struct ClfMask
 {
+	const ClfMem *mem;			/* whose host may want no more; NULL: none */
 	int32_t		kinds;
 	const char *text;
 	size_t		length;
@@ -49,7 +50,8 @@ extern void clf_pattern_free(ClfPattern **pattern);
 /*
  * Begin a text; clf_mask_end must follow, whatever happens.  *pattern is made
  * ready from mem if it is NULL, and is for one text at a time.  CLF_ERR_LIMIT if
- * the pattern takes too long, here and below.
+ * the pattern takes too long, CLF_ERR_STOPPED if the host of mem wants no more,
+ * here and below.
  */
 extern ClfStatus clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem,
 								ClfPattern **pattern, const char *text, size_t length,

@@ -90,3 +90,10 @@ clf_mem_free(ClfMem *mem, void *pointer)
 	mem->used -= header->size;
 	mem->allocator.free(mem->allocator.context, header->origin);
 }
+
+bool
+clf_mem_stopped(const ClfMem *mem)
+{
+	return mem != NULL && mem->allocator.stopped != NULL &&
+		mem->allocator.stopped(mem->allocator.context);
+}

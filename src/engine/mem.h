@@ -45,4 +45,7 @@ clf_size_add(size_t a, size_t b, size_t *result)
 	return !__builtin_add_overflow(a, b, result);
 }
 
+/* Does the host want no more?  mem may be NULL. */
+extern bool clf_mem_stopped(const ClfMem *mem);
+
 #endif							/* CLF_MEM_H */

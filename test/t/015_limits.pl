@@ -38,6 +38,16 @@ is(state_of(qq{SELECT textclf_train('texts', 'doc', 'name', 'long', '{$small}')}
 is( ask(q{SELECT textclf_predict('m', repeat('goal price star ', 2000)) = textclf_predict('m', repeat('goal price star ', 16700000))}),
 	't', 'what lies beyond the tokens that are looked at does not matter');
 
+# ---- long texts that take long, cancelled
+ask(qq{SELECT textclf_train('rows', 'doc', 'label', 'masked', '{$small, "mask": true}'),
+	textclf_train('rows', 'doc', 'label', 'stacked', '{$small, "architecture": "lstm"}')});
+for my $call (q{'masked', repeat('a@b.', 60000000)}, q{'stacked', repeat('goal price star ', 16700000)})
+{
+	my $begun = time;
+	like(state_of("SET statement_timeout = '1s'; SELECT textclf_predict($call)"), qr/^$|^57014/, 'a prediction that is cancelled');
+	cmp_ok(time - $begun, '<', 10, 'ends soon');
+}
+
 # ---- a view that makes long texts: 600 MB, of which one is looked at at a time
 ask(q{CREATE VIEW made AS SELECT repeat('goal' || i || ' ', 1500000) AS doc, i % 2 AS label FROM generate_series(1, 60) i});
 my $reader = session_start($node, 'postgres', 'reader');

@@ -3,6 +3,7 @@
  *	  What a model must not remember of the texts it was trained on: words of
  *	  single rows, and what is masked.
  */
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,16 @@ join(void *context, const ClfTokenSpan *span, ClfError *error)
 	return CLF_OK;
 }
 
+/* ClfAllocator.stopped: after so many questions */
+static int	patience = INT_MAX;
+
+static bool
+has_no_patience(void *context)
+{
+	(void) context;
+	return patience-- <= 0;
+}
+
 static ClfStatus
 tokens_of(int architecture, int kinds, const char *pattern, const char *text, size_t length, Joined *joined, ClfError *error)
 {
@@ -180,6 +191,7 @@ tokens_of(int architecture, int kinds, const char *pattern, const char *text, si
 	ClfStatus	status;
 
 	unit_memory_init(&memory);
+	memory.allocator.stopped = has_no_patience;
 	clf_mem_init(&mem, &memory.allocator);
 	clf_config_init(&config);
 	config.architecture = architecture;
@@ -407,6 +419,46 @@ hostile_texts_end(void)
 	free(text);
 }
 
+/* A long text is left in the middle when the host says so, wherever that is. */
+static void
+stops_in_a_text(void)
+{
+	static const struct
+	{
+		int			architecture;
+		int			kinds;
+		const char *pattern;
+		const char *part;
+	}			cases[] = {
+		{CLF_ARCH_LSTM, 0, "", "word "},	/* whose tokens are counted first */
+		{CLF_ARCH_HYBRID, ALL, "", "a@"},
+		{CLF_ARCH_HYBRID, 0, "never", "a "},
+		{CLF_ARCH_HYBRID, 0, "a", "a "},
+	};
+	size_t		size = 1000000;
+	char	   *text = malloc(size);
+
+	for (size_t c = 0; c < sizeof cases / sizeof cases[0]; c++)
+	{
+		size_t		width = strlen(cases[c].part);
+
+		for (size_t i = 0; i + width <= size; i += width)
+			memcpy(text + i, cases[c].part, width);
+		for (patience = 0; patience < 8; patience += 3)
+		{
+			int			asked = patience;
+			Joined		joined;
+			ClfError	error = {0};
+
+			CHECK(tokens_of(cases[c].architecture, cases[c].kinds, cases[c].pattern, text, size / width * width, &joined, &error) == CLF_ERR_STOPPED,
+				  "case %d, %d questions: %s", (int) c, asked, error.message);
+			patience = asked;
+		}
+	}
+	patience = INT_MAX;
+	free(text);
+}
+
 int
 main(void)
 {
@@ -417,6 +469,7 @@ main(void)
 	RUN(bad_patterns_are_refused);
 	RUN(invalid_text_is_an_error);
 	RUN(hostile_texts_end);
+	RUN(stops_in_a_text);
 	RUN(words_of_single_rows_leave_nothing);
 	return UNIT_RESULT();
 }

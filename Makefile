@@ -188,7 +188,7 @@ bench-peers:
 	scripts/setup build bench peers
 	DATA=$(DATA) test/bench/speed $(PARTS)
 bench-accuracy:
-	scripts/setup build bench
+	scripts/setup build bench $(if $(PEERS),peers)
 	test/bench/accuracy $(DATA) $(SETS)
 check-memory:
 	scripts/setup build memory

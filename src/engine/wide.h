@@ -28,7 +28,7 @@ typedef struct ClfWide
 	size_t		F;				/* n-grams; 0: the model has no such branch */
 	size_t		C;
 	uint32_t   *hashes;			/* [F] ascending */
-	float	   *idf;			/* [F] */
+	float	   *idf;			/* [F], by how telling an n-gram is as well */
 	float	   *kernel;			/* [F,C] */
 	float	   *bias;			/* [C] */
 	uint32_t   *slots;			/* hash table of most of them: index + 1, or 0 */

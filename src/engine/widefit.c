@@ -2,9 +2,10 @@
  * widefit.c
  *	  Training of the linear branch.
  *
- * N-grams are counted over the training rows; those in enough rows are weighted
- * by logistic regression; if they are too many for a small model, the least
- * useful go and the rest is weighted again.
+ * N-grams are counted over the training rows; those in enough rows get values
+ * by how rare they are and how much they tell about the class, and weights by
+ * logistic regression; if they are too many for a small model, the least useful
+ * go and the rest is weighted again.
  */
 #include "widefit.h"
 
@@ -21,6 +22,8 @@
 #define MAX_CANDIDATES (1 << 20)
 #define MODEL_BYTES (5 << 19)	/* that the kept n-grams may take in a model ... */
 #define LEAST_KEPT 50000		/* ... unless there are fewer than so many */
+#define PRIOR_ROWS 1.0
+#define LEAST_TELLING 1e-3		/* of an n-gram that tells nothing */
 
 void
 clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
@@ -48,6 +51,8 @@ clf_widefit_forget_rows(ClfWideFit *fit)
 	clf_mem_free(fit->mem, fit->sparse.feature);
 	clf_mem_free(fit->mem, fit->sparse.value);
 	clf_mem_free(fit->mem, fit->class_of);
+	clf_mem_free(fit->mem, fit->telling);
+	fit->telling = NULL;
 	memset(&fit->sparse, 0, sizeof fit->sparse);
 	fit->feature_capacity = fit->value_capacity = 0;
 	fit->class_of = NULL;
@@ -303,7 +308,88 @@ build_row(ClfWideFit *fit, size_t row, ClfError *error)
 	}
 	sparse->start[row + 1] = begin + count;
 	fit->class_of[row] = fit->data->rows[row].label;
+	for (size_t i = begin; !fit->weighed && i < begin + count; i++)
+		fit->wide.kernel[sparse->feature[i] * fit->wide.C + fit->class_of[row]]++;
 	return CLF_OK;
+}
+
+/* ---- weighing ---- */
+
+/*
+ * How much an n-gram in rows_of [C] rows of each class tells about the class:
+ * the root of the root of twice the Kullback-Leibler divergence of the shares
+ * of the classes among its rows from share [C], those among all.  PRIOR_ROWS
+ * more rows with the shares of all keep one of few rows from seeming to tell much.
+ */
+static float
+how_telling(const float *rows_of, const double *share, size_t C)
+{
+	double		total = PRIOR_ROWS;
+	double		without = 1;	/* share of the classes that it is never in */
+	double		divergence = 0;
+
+	for (size_t k = 0; k < C; k++)
+		total += rows_of[k];
+	for (size_t k = 0; k < C; k++)
+		if (rows_of[k] > 0)
+		{
+			double		p = (rows_of[k] + PRIOR_ROWS * share[k]) / total;
+
+			divergence += p * log(p / share[k]);
+			without -= share[k];
+		}
+	divergence += without * PRIOR_ROWS / total * log(PRIOR_ROWS / total);
+	return (float) sqrt(sqrt(2 * fmax(divergence, 0)) + LEAST_TELLING);
+}
+
+/*
+ * N-grams that tell the classes apart get larger values, so that the
+ * regularisation holds the others back: for the idea see Wang and Manning,
+ * "Baselines and Bigrams", 2012.  In how many rows of each class an n-gram is
+ * has been counted in the kernel, and stays there until the weights come.
+ */
+static ClfStatus
+weigh_grams(ClfWideFit *fit, ClfError *error)
+{
+	ClfWide    *wide = &fit->wide;
+	size_t		n = fit->row;
+	double	   *share = clf_mem_alloc_zero(fit->mem, wide->C, sizeof *share);
+
+	fit->telling = clf_mem_alloc(fit->mem, wide->F, sizeof *fit->telling);
+	if (share == NULL || fit->telling == NULL)
+	{
+		clf_mem_free(fit->mem, share);
+		return clf_fail_memory(error);
+	}
+	for (size_t i = 0; i < n; i++)
+		share[fit->class_of[i]] += 1.0 / (double) n;
+	for (size_t f = 0; f < wide->F; f++)
+	{
+		fit->telling[f] = how_telling(wide->kernel + f * wide->C, share, wide->C);
+		wide->idf[f] *= fit->telling[f];
+	}
+	clf_mem_free(fit->mem, share);
+	fit->weighed = true;
+	fit->sparse.rows = n;
+	fit->row = 0;
+	fit->stage = CLF_WIDE_WEIGH;
+	return CLF_OK;
+}
+
+/* Bring the values of a row, which were made without that, up to date: norm 1 again. */
+static void
+weigh_row(ClfWideFit *fit, size_t row)
+{
+	ClfSparse  *sparse = &fit->sparse;
+	double		squares = 0;
+
+	for (size_t i = sparse->start[row]; i < sparse->start[row + 1]; i++)
+	{
+		sparse->value[i] *= fit->telling[sparse->feature[i]];
+		squares += (double) sparse->value[i] * sparse->value[i];
+	}
+	for (size_t i = sparse->start[row]; i < sparse->start[row + 1]; i++)
+		sparse->value[i] /= (float) sqrt(squares);
 }
 
 static ClfStatus
@@ -364,8 +450,10 @@ usefulness(const ClfWideFit *fit, size_t f)
 {
 	const float *w = fit->solver.w + f * fit->wide.C;
 	float		sum = 0;
-	float		rows = expf(1.0f - fit->wide.idf[f]);	/* their share */
+	float		rows = 0;
 
+	for (size_t k = 0; k < fit->wide.C; k++)
+		rows += fit->wide.kernel[f * fit->wide.C + k];
 	for (size_t k = 0; k < fit->wide.C; k++)
 		sum += w[k] * w[k];
 	return sum * rows * fit->wide.idf[f] * fit->wide.idf[f];
@@ -475,7 +563,16 @@ clf_widefit_advance(ClfWideFit *fit, ClfError *error)
 		case CLF_WIDE_BUILD:
 			status = for_rows(fit, build_row, &done, error);
 			if (status == CLF_OK && done)
-				status = start_solving(fit, error);
+				status = fit->weighed ? start_solving(fit, error) : weigh_grams(fit, error);
+			break;
+		case CLF_WIDE_WEIGH:
+			for (int i = 0; i < CHUNK && fit->row < fit->sparse.rows; i++)
+				weigh_row(fit, fit->row++);
+			if (fit->row < fit->sparse.rows)
+				break;
+			clf_mem_free(fit->mem, fit->telling);
+			fit->telling = NULL;
+			status = start_solving(fit, error);
 			break;
 		case CLF_WIDE_SOLVE:
 			if (!clf_logistic_advance(&fit->solver))

@@ -16,6 +16,7 @@ typedef enum ClfWideStage
 	CLF_WIDE_COUNT,
 	CLF_WIDE_SELECT,
 	CLF_WIDE_BUILD,
+	CLF_WIDE_WEIGH,
 	CLF_WIDE_SOLVE,
 	CLF_WIDE_FINISHED
 } ClfWideStage;
@@ -49,6 +50,8 @@ typedef struct ClfWideFit
 	size_t		value_capacity;
 	uint32_t   *class_of;		/* [sparse.rows] */
 	ClfLogistic solver;
+	float	   *telling;		/* [F] factors of the values, in CLF_WIDE_WEIGH */
+	bool		weighed;
 	bool		pruned;
 	size_t		values;			/* of the training rows, once the n-grams are selected */
 	int			max_passes;		/* of a regression; the caller may lower it */

@@ -1,6 +1,7 @@
-"""Test accuracy of fastText, TF-IDF with logistic regression, and naive Bayes on one data set.
+"""Test accuracy of fastText, TF-IDF with logistic regression, naive Bayes and an LSTM in PyTorch on one data set.
 
-  peers_accuracy.py DIRECTORY    prints three cells of a table, in %; "-" for what is not installed
+  peers_accuracy.py DIRECTORY PEER...    of fasttext, tfidf, bayes, torch: prints four cells of a
+                                         table, in %; "-" for what is not named or not installed
 
 fastText's learning rate and epochs are chosen on a tenth of the training rows.
 """
@@ -73,16 +74,28 @@ def bayes_accuracy(train, test, ngrams):
     return accuracy(model.predict(vectorizer.transform(text for _, text in test)), test)
 
 
-def main(directory):
+def torch_accuracy(train, test, ngrams):
+    from peer_bilstm import bilstm_accuracy
+
+    return bilstm_accuracy(train, test)
+
+
+PEERS = {"fasttext": fasttext_accuracy, "tfidf": linear_accuracy, "bayes": bayes_accuracy, "torch": torch_accuracy}
+
+
+def main(directory, wanted):
+    unknown = set(wanted) - set(PEERS)
+    if unknown:
+        sys.exit("no such peer: " + " ".join(sorted(unknown)))
     train = read_split(directory, "train")
     tokens, ngrams = tokenizer(train)
     train, test = ([(label, " ".join(tokens(text))) for label, text in rows]
                    for rows in (train, read_split(directory, "test")))
-    for measure in (fasttext_accuracy, linear_accuracy, bayes_accuracy):
+    for name, measure in PEERS.items():
         try:
-            print(f"{measure(train, test, ngrams):.2f} | ", end="")
+            print(f"{measure(train, test, ngrams):.2f} | " if name in wanted else "- | ", end="", flush=True)
         except ImportError:
-            print("- | ", end="")
+            print("- | ", end="", flush=True)
 
 
-main(sys.argv[1])
+main(sys.argv[1], sys.argv[2:])

@@ -722,6 +722,54 @@ little_memory_fewer_ngrams(void)
 	}
 }
 
+/* The model's idf of a word, or 0. */
+static float
+idf_of(const ClfModel *model, const char *text)
+{
+	for (size_t f = 0; f < model->wide.F; f++)
+		if (model->wide.hashes[f] == fold(word(text)))
+			return model->wide.idf[f];
+	return 0;
+}
+
+/* Of two words as rare as each other, the one that tells the class has more weight. */
+static void
+telling_words_weigh_more(void)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress = {.phase = CLF_PHASE_PREPARE};
+	ClfModel   *model;
+	ClfSummary	summary;
+	ClfError	error;
+	float		telling;
+	float		idle;
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_LINEAR;
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < 400; i++)
+	{
+		char		text[100];
+		int			n = snprintf(text, sizeof text, "%s %s", i % 2 ? "north" : "south", i / 2 % 2 ? "east" : "west");
+
+		CHECK(clf_trainer_add(trainer, text, (size_t) n, i % 2 ? "a" : "b", 1, &error) == CLF_OK, "%s", error.message);
+	}
+	while (progress.phase != CLF_PHASE_DONE)
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+	CHECK(clf_trainer_finish(trainer, &model, &summary, &error) == CLF_OK, "%s", error.message);
+	telling = idf_of(model, "north");
+	idle = idf_of(model, "east");
+	CHECK(idle > 0 && telling > 3 * idle, "%g for a word that tells the class, %g for one that does not", telling, idle);
+	CHECK(telling < 2 * (1 + logf(2)), "%g", telling);
+	clf_model_free(model);
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+	CHECK(host.memory.blocks == 0, "memory is kept");
+}
+
 int
 main(void)
 {
@@ -744,5 +792,6 @@ main(void)
 	RUN(factors_stay_finite);
 	RUN(no_rows_no_factors);
 	RUN(little_memory_fewer_ngrams);
+	RUN(telling_words_weigh_more);
 	return UNIT_RESULT();
 }

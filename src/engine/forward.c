@@ -320,12 +320,40 @@ project(ClfForward *forward, int layer, int direction, const Projection *work)
 								  lstm->w, lstm->bias, forward->out);
 }
 
+/* Bring so many floats near, which are to be read soon. */
+static void
+prefetch(const float *numbers, size_t count)
+{
+	for (size_t i = 0; i < count; i += CLF_ALIGNMENT / sizeof(float))
+		__builtin_prefetch(numbers + i, 0, 2);
+}
+
+/* Bring near the embeddings that the steps begin to end of the first layer need. */
+static void
+prefetch_embeddings(const ClfForward *forward, int direction, size_t begin, size_t end)
+{
+	const ClfModel *model = forward->model;
+	const float *embedding = clf_model_tensor(model, model->table.embedding);
+	size_t		E = (size_t) model->config.embedding_dim;
+
+	for (size_t step = begin; step < end; step++)
+		for (size_t row = 0; row < active_rows(forward, step); row++)
+		{
+			size_t		id = forward->sequences[row].ids[time_of(forward, direction, step, row)];
+
+			if (id >= forward->table.ids)
+				prefetch(embedding + id * E, E);
+		}
+}
+
 /* Compute the gates of the steps begin to end. */
 static void
 project_steps(ClfForward *forward, int layer, int direction, size_t begin, size_t end)
 {
 	Projection	work = {0, 0};
 
+	if (layer == 0)
+		prefetch_embeddings(forward, direction, begin, end);
 	for (size_t step = begin; step < end; step++)
 		for (size_t row = 0; row < active_rows(forward, step); row++)
 		{
@@ -397,14 +425,6 @@ take_step(ClfForward *forward, int layer, int direction, size_t step,
 									forward->cell, h_out);
 }
 
-/* Bring a token's gates near, which are to be read soon. */
-static void
-prefetch_gates(const ClfForward *forward, const float *gates)
-{
-	for (size_t i = 0; i < columns(forward); i += CLF_ALIGNMENT / sizeof(float))
-		__builtin_prefetch(gates + i, 0, 2);
-}
-
 /* Take as many steps of a direction as their gates have room, at least one. */
 static void
 run_steps(ClfForward *forward)
@@ -426,7 +446,7 @@ run_steps(ClfForward *forward)
 		size_t		rows = active_rows(forward, step);
 
 		if (rows == 1 && step + 1 < end)
-			prefetch_gates(forward, gates[1]);
+			prefetch(gates[1], columns(forward));
 		take_step(forward, layer, direction, step, gates);
 		gates += rows;
 	}

@@ -244,6 +244,10 @@ EngineHostCreate(int32 workers, bool outlives_transaction)
 	EngineHost *host = palloc0(sizeof(EngineHost));
 
 	host->context = context;
+	if (!pg_strong_random(&host->clf.hash_seed, sizeof(host->clf.hash_seed)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INTERNAL_ERROR),
+				 errmsg("could not generate a random number")));
 	host->rows = RowStoreCreate(memory / ROW_SHARE, outlives_transaction);
 	host->helpers = HelpersCreate(workers, outlives_transaction);
 	host->clf.allocator = EngineAllocator(context);

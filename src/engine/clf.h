@@ -128,6 +128,12 @@ typedef struct ClfHost
 	double		(*seconds) (void *context); /* a monotonic clock */
 	void	   *clock_context;
 	ClfTeamHost team;
+
+	/*
+	 * A number that nobody knows who writes rows: words cannot be chosen to
+	 * collide in the dictionary.  The model does not depend on it.
+	 */
+	uint64_t	hash_seed;
 } ClfHost;
 
 /* ---- configuration ---------------------------------------------------- */

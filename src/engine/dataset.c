@@ -27,10 +27,10 @@ clf_dataset_init(ClfDataset *data, ClfMem *mem, const ClfHost *host,
 	data->mem = mem;
 	data->host = host;
 	data->config = config;
-	clf_vocab_init(&data->tokens, mem);
-	clf_vocab_init(&data->arrived_labels, mem);
-	clf_vocab_init(&data->labels, mem);
-	clf_vocab_init(&data->words, mem);
+	clf_vocab_init(&data->tokens, mem, host->hash_seed);
+	clf_vocab_init(&data->arrived_labels, mem, host->hash_seed);
+	clf_vocab_init(&data->labels, mem, host->hash_seed);
+	clf_vocab_init(&data->words, mem, host->hash_seed);
 }
 
 /* Release what only orders rows and counts tokens. */

@@ -2,9 +2,9 @@
  * hash.h
  *	  A 64-bit hash of bytes, the same on every machine.
  *
- * Not for hostile keys where time matters to others, unless the seed is not known
- * when they are chosen: a training hashes its own rows and words.  Multiply-and-fold over 8-byte words; the constants are the
- * first digits of pi, so that nobody has to trust them.
+ * Not for tables of hostile keys, unless the seed is not known when they are
+ * chosen.  Multiply-and-fold over 8-byte words; the constants are the first
+ * digits of pi, so that nobody has to trust them.
  */
 #ifndef CLF_HASH_H
 #define CLF_HASH_H

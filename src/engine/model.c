@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "hash.h"
 
 ClfStatus
 clf_model_new(const ClfAllocator *allocator, ClfModel **model, ClfError *error)
@@ -19,8 +20,8 @@ clf_model_new(const ClfAllocator *allocator, ClfModel **model, ClfError *error)
 	if (result == NULL)
 		return clf_fail_memory(error);
 	result->mem = mem;
-	clf_vocab_init(&result->labels, &result->mem);
-	clf_vocab_init(&result->words, &result->mem);
+	clf_vocab_init(&result->labels, &result->mem, CLF_HASH_SEED);
+	clf_vocab_init(&result->words, &result->mem, CLF_HASH_SEED);
 	*model = result;
 	return CLF_OK;
 }

@@ -15,11 +15,11 @@
 #define MAX_STRINGS (UINT32_C(1) << 30)	/* with twice as many slots */
 
 void
-clf_vocab_init(ClfVocab *vocab, ClfMem *mem)
+clf_vocab_init(ClfVocab *vocab, ClfMem *mem, uint64_t seed)
 {
 	memset(vocab, 0, sizeof *vocab);
 	vocab->mem = mem;
-	vocab->seed = CLF_HASH_SEED;
+	vocab->seed = seed;
 }
 
 void
@@ -34,7 +34,7 @@ clf_vocab_free(ClfVocab *vocab)
 	clf_mem_free(vocab->mem, vocab->bytes);
 	clf_mem_free(vocab->mem, vocab->offsets);
 	clf_mem_free(vocab->mem, vocab->slots);
-	clf_vocab_init(vocab, vocab->mem);
+	clf_vocab_init(vocab, vocab->mem, vocab->seed);
 }
 
 const char *

@@ -22,10 +22,10 @@ typedef struct ClfVocab
 	uint32_t	count;
 	uint32_t   *slots;			/* hash table: index + 1, or 0; [slot_count] */
 	uint32_t	slot_count;		/* a power of two, or 0 */
-	uint64_t	seed;			/* of the hash: see clf_vocab_seed */
+	uint64_t	seed;			/* of the hash; numbers do not depend on it */
 } ClfVocab;
 
-extern void clf_vocab_init(ClfVocab *vocab, ClfMem *mem);
+extern void clf_vocab_init(ClfVocab *vocab, ClfMem *mem, uint64_t seed);
 extern void clf_vocab_free(ClfVocab *vocab);
 
 /*

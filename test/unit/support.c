@@ -369,8 +369,11 @@ read_clock(void *context)
 void
 unit_host_init(UnitHost *host)
 {
+	static uint64_t hosts;
+
 	memset(host, 0, sizeof *host);
 	unit_memory_init(&host->memory);
+	host->host.hash_seed = ++hosts;	/* another each time: nothing may depend on it */
 	host->host.allocator = host->memory.allocator;
 	host->host.memory_limit = SIZE_MAX;
 	host->host.store.append = store_append;

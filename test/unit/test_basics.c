@@ -184,7 +184,7 @@ vocab_numbers_by_arrival(void)
 
 	unit_memory_init(&memory);
 	clf_mem_init(&mem, &memory.allocator);
-	clf_vocab_init(&vocab, &mem);
+	clf_vocab_init(&vocab, &mem, 1);
 	CHECK(clf_vocab_find(&vocab, "x", 1) == -1, "found in nothing");
 	for (uint32_t i = 0; i < 20000; i++)
 	{
@@ -214,7 +214,7 @@ vocab_empty_and_zero_bytes(void)
 
 	unit_memory_init(&memory);
 	clf_mem_init(&mem, &memory.allocator);
-	clf_vocab_init(&vocab, &mem);
+	clf_vocab_init(&vocab, &mem, 1);
 	CHECK(clf_vocab_add(&vocab, "", 0, &index[0], &error) == CLF_OK, "cannot add nothing");
 	CHECK(clf_vocab_find(&vocab, "", 0) == 0, "nothing is lost");
 	CHECK(clf_vocab_add(&vocab, "a\0b", 3, &index[1], &error) == CLF_OK &&

@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "dataset.h"
+#include "hash.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -384,6 +385,51 @@ same_seed_same_bytes(void)
 		for (int i = 0; i < 3; i++)
 			free(bytes[i]);
 	}
+}
+
+/* CPU time of adding rows of one of so many words each. */
+static clock_t
+time_of_adding(char (*words)[9], int count, uint64_t hash_seed)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfError	error;
+	clock_t		begin = clock();
+
+	unit_host_init(&host);
+	host.host.hash_seed = hash_seed;
+	unit_quick_config(&config);
+	if (clf_trainer_new(&config, &host.host, &trainer, &error) != CLF_OK)
+		return 0;
+	for (int i = 0; i < count; i++)
+		if (clf_trainer_add(trainer, words[i], 8, "a", 1, &error) != CLF_OK)
+			return 0;
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+	return clock() - begin;
+}
+
+/* Words that ask for the same few slots under one seed of the hash do not under another. */
+static void
+words_chosen_to_collide(void)
+{
+	enum {WORDS = 10000, SLOTS = 32768, SEED = 5};
+	static char words[WORDS][9];
+	clock_t		foreseen;
+	clock_t		unforeseen;
+	int			count = 0;
+
+	for (uint32_t i = 0; count < WORDS; i++)
+	{
+		for (int letter = 0; letter < 8; letter++)
+			words[count][letter] = (char) ('a' + (i >> (4 * letter) & 15));
+		count += (clf_hash_bytes(words[count], 8, SEED) & (SLOTS - 1)) < 32;
+	}
+	foreseen = time_of_adding(words, WORDS, SEED);
+	unforeseen = time_of_adding(words, WORDS, SEED + 1);
+	CHECK(unforeseen > 0 && unforeseen < foreseen / 4, "%ld ms, %ld where the seed is known",
+		  (long) (unforeseen * 1000 / CLOCKS_PER_SEC), (long) (foreseen * 1000 / CLOCKS_PER_SEC));
 }
 
 static void
@@ -1364,6 +1410,7 @@ main(void)
 	RUN(weights_are_rounded_where_it_costs_nothing);
 	RUN(bytes_are_computed_with_where_it_costs_nothing);
 	RUN(same_seed_same_bytes);
+	RUN(words_chosen_to_collide);
 	RUN(order_of_rows_does_not_matter);
 	RUN(early_stopping_keeps_the_best);
 	RUN(progress_is_consistent);

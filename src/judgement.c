@@ -18,9 +18,6 @@
 #include "judgement.h"
 #include "model_cache.h"
 
-#define MAX_LABELS 100000		/* as many as a model may have */
-#define MAX_LABEL_BYTES 10000	/* as long as they may be in one */
-
 /* A label as UTF-8, not NUL-terminated. */
 typedef struct Label
 {
@@ -104,15 +101,15 @@ number_other(Judgement *judgement, Label label)
 
 	if (entry != NULL)
 		return entry->number;
-	if (label.length > MAX_LABEL_BYTES)
+	if (label.length > CLF_MAX_LABEL_BYTES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("a label is longer than %d bytes", MAX_LABEL_BYTES),
+				 errmsg("a label is longer than %d bytes", CLF_MAX_LABEL_BYTES),
 				 errhint("Is the label column the right one?")));
-	if (judgement->count >= MAX_LABELS)
+	if (judgement->count >= CLF_MAX_CLASSES)
 		ereport(ERROR,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("there are more than %d labels", MAX_LABELS),
+				 errmsg("there are more than %d labels", CLF_MAX_CLASSES),
 				 errhint("Is the label column the right one?")));
 	label = append_label(judgement, label.bytes, label.length);
 	entry = labels_insert(judgement->others, label, &found);

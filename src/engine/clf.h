@@ -313,6 +313,9 @@ extern ClfStatus clf_config_check_like(const ClfConfig *config,
 
 typedef struct ClfModel ClfModel;
 
+#define CLF_MAX_CLASSES 100000
+#define CLF_MAX_LABEL_BYTES 10000
+
 /*
  * Decode model bytes (FORMAT.md), which may come from anyone: every length is
  * checked against the bytes at hand before anything is allocated.  The model

@@ -22,8 +22,6 @@
 #define CLF_FIRST_ID 2			/* id of words.strings[0] */
 
 #define CLF_MAX_WORDS 5000000
-#define CLF_MAX_CLASSES 100000
-#define CLF_MAX_LABEL_BYTES 10000
 #define CLF_MAX_VERSION 32		/* bytes of an ICU version, NUL included */
 
 /*

@@ -6,13 +6,15 @@
  * One table of fields drives both directions.  The text inside model bytes
  * may have been written by anyone, so reading it never trusts a type, and what
  * is stored is always written anew from the struct: the view over the table
- * can rely on it.
+ * can rely on it.  Numbers are written so that they read back as they were,
+ * whatever extra_float_digits the session has set.
  */
 #include "postgres.h"
 
 #include <math.h>
 
 #include "access/xact.h"
+#include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -134,7 +136,7 @@ append_fields(StringInfo json, const Field *fields, int count,
 				break;
 			case FIELD_REAL:
 				if (isfinite(*(const double *) field))
-					string = float8out_internal(*(const double *) field);
+					string = double_to_shortest_decimal(*(const double *) field);
 				if (string != NULL)
 					appendStringInfoString(json, string);
 				break;
@@ -214,7 +216,7 @@ append_judgement(StringInfo json, const ModelInfo *info)
 
 		appendStringInfo(json, "%s" INT64_FORMAT "," INT64_FORMAT ",%s",
 						 i > 0 ? "," : "[", bin->rows, bin->right,
-						 float8out_internal(bin->rows > 0 ? bin->probability / bin->rows : 0));
+						 double_to_shortest_decimal(bin->rows > 0 ? bin->probability / bin->rows : 0));
 	}
 	appendStringInfoChar(json, ']');
 }

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -380,7 +381,7 @@ OptionsAppendJson(StringInfo json, const ClfConfig *config)
 				break;
 			case CLF_OPTION_REAL:
 				appendStringInfoString(json,
-									   float8out_internal(*(const double *) field));
+									   double_to_shortest_decimal(*(const double *) field));
 				break;
 			case CLF_OPTION_ENUM:
 				escape_json(json, options[i].names[integer]);

@@ -142,7 +142,8 @@ prepare(const char *query, int arguments, Oid *types)
 
 /*
  * Plan the statements anew for each transaction, for the table may have been
- * renamed or altered since the one before.
+ * renamed or altered since the one before.  The type of labels is written as one
+ * of no certain length: "character" alone would cut them to one.
  */
 static void
 begin_chunk(Refresh *refresh)
@@ -163,7 +164,8 @@ begin_chunk(Refresh *refresh)
 		prepare(psprintf("UPDATE %s AS t SET %s = CAST($3 AS %s), %s = $4 "
 						 "WHERE t.tableoid OPERATOR(pg_catalog.=) $1 AND t.ctid OPERATOR(pg_catalog.=) $2",
 						 table, quote_identifier(refresh->label_column),
-						 format_type_extended(label_type, -1, FORMAT_TYPE_FORCE_QUALIFY),
+						 format_type_extended(label_type, -1,
+											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
 						 quote_identifier(refresh->version_column)),
 				4, (Oid[]) {OIDOID, TIDOID, TEXTOID, INT4OID});
 	refresh->chunk = 0;

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "common/shortest_dec.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
@@ -164,7 +165,10 @@ column_text(Oid type, Datum value)
 	return cstring_to_text(OidOutputFunctionCall(output, value));
 }
 
-/* A string as a value of a column's type, whatever that is. */
+/*
+ * A string as a value of a column's type, whatever that is.  NULL is a value,
+ * too, which a domain may refuse.
+ */
 static Datum
 value_for_column(TupleDesc descriptor, int column, char *string)
 {
@@ -177,15 +181,18 @@ value_for_column(TupleDesc descriptor, int column, char *string)
 								TupleDescAttr(descriptor, column - 1)->atttypmod);
 }
 
-/* A probability as a value of a column's type; a double holds it exactly. */
+/*
+ * A probability as a value of a column's type; a double holds it exactly.  How
+ * many digits the session wants to see is nothing to what is stored.
+ */
 static Datum
 probability_for_column(TupleDesc descriptor, int column, float probability)
 {
-	if (SPI_gettypeid(descriptor, column) == FLOAT8OID)
-		return Float8GetDatum((double) probability);
+	bool		is_double = getBaseType(SPI_gettypeid(descriptor, column)) == FLOAT8OID;
+
 	return value_for_column(descriptor, column,
-							DatumGetCString(DirectFunctionCall1(float4out,
-																Float4GetDatum(probability))));
+							is_double ? double_to_shortest_decimal(probability)
+							: float_to_shortest_decimal(probability));
 }
 
 /* Label, probability and version of a text, as the row is to hold them. */
@@ -222,7 +229,7 @@ classify(const ClassifyArguments *arguments, TupleDesc descriptor, text *doc,
 	}
 }
 
-/* A copy of a row with some columns set. */
+/* A copy of a row with some columns set; raises an error if one cannot be NULL. */
 static HeapTuple
 assign(HeapTuple row, TupleDesc descriptor, const Assignment *assignments,
 	   int count)
@@ -236,6 +243,8 @@ assign(HeapTuple row, TupleDesc descriptor, const Assignment *assignments,
 	{
 		if (assignments[i].column == 0)
 			continue;
+		if (assignments[i].isnull)
+			(void) value_for_column(descriptor, assignments[i].column, NULL);
 		columns[used] = assignments[i].column;
 		values[used] = assignments[i].value;
 		nulls[used] = assignments[i].isnull;

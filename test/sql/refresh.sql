@@ -82,6 +82,16 @@ INSERT INTO "Parts" SELECT i, (ARRAY['hot', 'cold'])[i % 2 + 1], 'new' FROM gene
 CALL textclf_refresh('"Parts"', 'Body', 'Queue', 'Version', 'm');
 SELECT tableoid::regclass, "Queue", "Version", count(*) FROM "Parts" GROUP BY 1, 2, 3 ORDER BY 2;
 
+-- labels of a fixed length are whole, with a domain and without
+CREATE DOMAIN code AS char(6);
+CREATE TABLE fixed (body text, queue char(6), version int);
+INSERT INTO fixed VALUES ('cold');
+CALL textclf_refresh('fixed', 'body', 'queue', 'version', 'm@1');
+SELECT queue FROM fixed;
+ALTER TABLE fixed ALTER queue TYPE code;
+CALL textclf_refresh('fixed', 'body', 'queue', 'version', 'm@2');
+SELECT queue FROM fixed;
+
 -- not within a transaction
 BEGIN;
 CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm');

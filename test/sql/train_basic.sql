@@ -56,6 +56,13 @@ SELECT accuracy, macro_f1 FROM textclf_train('news', 'body', 'topic', 'unjudged'
 SELECT accuracy, macro_f1 FROM textclf_models WHERE name = 'unjudged';
 SELECT count(*) FROM textclf_history('unjudged') WHERE val_loss IS NOT NULL OR val_curve IS NOT NULL;
 
+-- what is remembered does not depend on how many digits a session wants to see
+SET extra_float_digits = -15;
+SELECT version FROM textclf_train('news', 'body', 'topic', 'digits', '{"epochs": 2, "units": 8, "learning_rate": 0.0123}');
+RESET extra_float_digits;
+SELECT options -> 'learning_rate' AS learning_rate FROM textclf_models WHERE name = 'digits';
+SELECT bool_and(loss <> round(loss::numeric, 1)::float8) AS digits FROM textclf_history('digits');
+
 -- the textbook network
 SELECT classes, accuracy > 0.9 AS accurate FROM textclf_train('news', 'body', 'topic', 'stacked',
 	'{"architecture": "lstm", "tokenizer": "keras", "epochs": 20, "units": 8, "embedding_dim": 8, "maxlen": 8, "learning_rate": 0.01}');

@@ -31,6 +31,28 @@ CREATE TRIGGER b BEFORE INSERT ON typed FOR EACH ROW EXECUTE FUNCTION textclf_cl
 INSERT INTO typed VALUES ('how much is it');
 SELECT body, topic IS NULL AS unsure, p > 0.5 AS p, p8 = textclf_probability('q', 'how much is it', 'price')::float8 AS p8, v FROM typed;
 
+-- what is stored does not depend on how many digits a session wants to see
+CREATE DOMAIN double AS float8;
+CREATE TABLE digits (body text, topic text, p real, p8 double);
+CREATE TRIGGER a BEFORE INSERT ON digits FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', 'p');
+CREATE TRIGGER b BEFORE INSERT ON digits FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', 'p8');
+SET extra_float_digits = -15;
+INSERT INTO digits VALUES ('how much is my parcel');
+RESET extra_float_digits;
+SELECT p = textclf_probability('q', body, topic) AS same, p8 = textclf_probability('q', body, topic)::float8 AS same8 FROM digits;
+
+-- a domain that refuses NULL is an error, as it is in any statement
+CREATE DOMAIN certain AS text NOT NULL;
+CREATE DOMAIN known AS real CHECK (VALUE IS NOT NULL);
+CREATE TABLE strict (body text, topic certain DEFAULT '', p known DEFAULT 0);
+CREATE TRIGGER classify BEFORE INSERT ON strict FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', 'p', '', '1');
+\set VERBOSITY terse
+INSERT INTO strict (body) VALUES ('how much is it');
+ALTER TABLE strict ALTER topic TYPE text;
+INSERT INTO strict (body) VALUES (NULL);
+INSERT INTO strict (body) VALUES ('how much is it') RETURNING topic, p > 0.5 AS p;
+\set VERBOSITY default
+
 -- a partitioned table
 CREATE TABLE parted (body text, topic text) PARTITION BY HASH (body);
 CREATE TABLE parted_0 PARTITION OF parted FOR VALUES WITH (MODULUS 1, REMAINDER 0);

@@ -86,7 +86,8 @@ end_search(ClfTrainer *trainer, ClfError *error)
 	size_t		rows = config->refit ? trainer->data.count : trainer->data.training_rows;
 
 	config->char_ngrams = trainer->fit.grams.chars;
-	config->wide_c = trainer->search.cost;
+	if (config->wide_c < 0)		/* what was asked for is not as short as a float */
+		config->wide_c = trainer->search.cost;
 	trainer->stage = STAGE_WIDE_REFIT;
 	trainer->fit.max_passes = CLF_LOGISTIC_PASSES;
 	if (!config->refit && trainer->fit.cost == (float) config->wide_c)

@@ -233,6 +233,69 @@ automatic_values_are_replaced(void)
 		}
 }
 
+/* Train with an option at one end of its range; what was asked for is in the file. */
+static void
+check_end_of_range(const ClfOption *option, double value)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *model;
+	ClfModel   *again;
+	ClfError	error;
+	void	   *bytes;
+	size_t		size;
+	int32_t		integer = (int32_t) value;
+	bool		is_real = option->type == CLF_OPTION_REAL;
+	size_t		width = is_real ? sizeof value : sizeof integer;
+	ClfStatus	status;
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_HYBRID;
+	config.units = config.embedding_dim = 3;
+	config.epochs = 1;
+	memcpy((char *) &config + option->offset, is_real ? (void *) &value : (void *) &integer, width);
+	status = unit_train(&host, &config, 60, 0, 1, 2, &model, NULL, &error);
+	if (status == CLF_ERR_DIVERGED && strcmp(option->name, "learning_rate") == 0)
+	{
+		unit_host_free(&host);
+		return;
+	}
+	CHECK(status == CLF_OK, "%s %.17g: %s", option->name, value, error.message);
+	CHECK(clf_model_encode(model, &host.memory.allocator, &bytes, &size, &error) == CLF_OK &&
+		  clf_model_decode(&host.memory.allocator, bytes, size, &again, &error) == CLF_OK,
+		  "%s %.17g: %s %s", option->name, value, error.message, error.detail);
+	/* no text is as long as that */
+	CHECK(memcmp((const char *) clf_model_config(again) + option->offset,
+				 (const char *) &config + option->offset, width) == 0 || strcmp(option->name, "maxlen") == 0,
+		  "%s %.17g is another value in the file", option->name, value);
+	host.memory.allocator.free(host.memory.allocator.context, bytes);
+	clf_model_free(again);
+	clf_model_free(model);
+	unit_host_free(&host);
+}
+
+static void
+options_at_both_ends(void)
+{
+	static const char *const large[] = {"embedding_dim", "units", "epochs", NULL};
+	int			count;
+	const ClfOption *options = clf_options(&count);
+
+	for (int i = 0; i < count; i++)
+	{
+		bool		is_large = false;
+
+		if (options[i].type == CLF_OPTION_STRING || options[i].type == CLF_OPTION_SET)
+			continue;
+		for (int k = 0; large[k] != NULL; k++)
+			is_large |= strcmp(options[i].name, large[k]) == 0;
+		check_end_of_range(&options[i], options[i].minimum);
+		if (!is_large)
+			check_end_of_range(&options[i], options[i].maximum);
+	}
+}
+
 /*
  * Option storage: what is asked for is done; left open, the accuracy on the
  * validation rows decides, and without any nothing is rounded.  The model is the
@@ -1407,6 +1470,7 @@ main(void)
 	RUN(learns_as_keras_stack);
 	RUN(word_dropout_is_drawn_from_the_seed);
 	RUN(automatic_values_are_replaced);
+	RUN(options_at_both_ends);
 	RUN(weights_are_rounded_where_it_costs_nothing);
 	RUN(bytes_are_computed_with_where_it_costs_nothing);
 	RUN(same_seed_same_bytes);

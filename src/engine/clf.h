@@ -131,7 +131,8 @@ typedef struct ClfHost
 
 	/*
 	 * A number that nobody knows who writes rows: words cannot be chosen to
-	 * collide in the dictionary.  The model does not depend on it.
+	 * collide in the dictionary, nor n-grams in the table that counts them.
+	 * The model does not depend on it.
 	 */
 	uint64_t	hash_seed;
 } ClfHost;

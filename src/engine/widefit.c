@@ -15,6 +15,7 @@
 
 #include "error.h"
 #include "half.h"
+#include "hash.h"
 
 #define CHUNK 200				/* rows of one item of work */
 #define FIRST_SLOTS 65536
@@ -105,7 +106,7 @@ clf_widefit_grams(ClfWideFit *fit, size_t row, ClfError *error)
 static size_t
 slot_of(const ClfWideFit *fit, uint32_t hash)
 {
-	size_t		slot = (hash * UINT32_C(0x9E3779B1)) & (fit->slots - 1);
+	size_t		slot = (size_t) clf_hash_mix(hash, fit->data->host->hash_seed) & (fit->slots - 1);
 
 	while (fit->keys[slot] != 0 && fit->keys[slot] != hash)
 		slot = (slot + 1) & (fit->slots - 1);

@@ -10,6 +10,7 @@
 #include "half.h"
 #include "hash.h"
 #include "logistic.h"
+#include "trainer.h"
 
 /* ---- n-grams ---- */
 
@@ -650,6 +651,62 @@ no_rows_no_factors(void)
 	CHECK(scale[0] == 0 && scale[1] == 1, "%g and %g of one branch", scale[0], scale[1]);
 }
 
+/* ---- counting ---- */
+
+/* CPU time of counting the n-grams of rows of one of so many words each. */
+static clock_t
+time_of_counting(char (*words)[9], int count, uint64_t hash_seed)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfError	error = {.status = CLF_OK};
+	clock_t		begin = 0;
+
+	unit_host_init(&host);
+	host.host.hash_seed = hash_seed;
+	host.clock_step = 1;		/* a step is an item of work */
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_LINEAR;
+	if (clf_trainer_new(&config, &host.host, &trainer, &error) != CLF_OK)
+		return 0;
+	for (int i = 0; i < count && error.status == CLF_OK; i++)
+		(void) clf_trainer_add(trainer, words[i], 8, i % 2 ? "a" : "b", 1, &error);
+	while (trainer->stage <= STAGE_WIDE && trainer->fit.stage == CLF_WIDE_COUNT && error.status == CLF_OK)
+	{
+		if (begin == 0 && trainer->stage == STAGE_WIDE)
+			begin = clock();
+		(void) clf_trainer_step(trainer, &progress, &error);
+	}
+	begin = error.status == CLF_OK ? clock() - begin : 0;
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+	return begin;
+}
+
+/* Words whose n-grams ask for the same few slots under one seed do not under another. */
+static void
+ngrams_chosen_to_collide(void)
+{
+	enum {WORDS = 10000, SLOTS = 65536, SEED = 5};
+	static char words[WORDS][9];
+	clock_t		foreseen;
+	clock_t		unforeseen;
+	int			count = 0;
+
+	for (uint32_t i = 0; count < WORDS; i++)
+	{
+		for (int letter = 0; letter < 8; letter++)
+			words[count][letter] = (char) ('a' + (i >> (4 * letter) & 15));
+		count += (clf_hash_mix(fold(word(words[count])), SEED) & (SLOTS - 1)) < 64;
+	}
+	foreseen = time_of_counting(words, WORDS, SEED);
+	unforeseen = time_of_counting(words, WORDS, SEED + 1);
+	CHECK(unforeseen > 0 && unforeseen < foreseen / 4, "%ld ms, %ld where the seed is known",
+		  (long) (unforeseen * 1000 / CLOCKS_PER_SEC), (long) (foreseen * 1000 / CLOCKS_PER_SEC));
+}
+
 /* ---- little memory ---- */
 
 /* Train a linear model on rows of rare words within so many bytes. */
@@ -791,6 +848,7 @@ main(void)
 	RUN(factors_are_not_negative);
 	RUN(factors_stay_finite);
 	RUN(no_rows_no_factors);
+	RUN(ngrams_chosen_to_collide);
 	RUN(little_memory_fewer_ngrams);
 	RUN(telling_words_weigh_more);
 	return UNIT_RESULT();

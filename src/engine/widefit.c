@@ -213,6 +213,17 @@ compare_hashes(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
+/* How many n-grams are in so many rows or more. */
+static size_t
+grams_in(const ClfWideFit *fit, uint32_t least)
+{
+	size_t		count = 0;
+
+	for (size_t slot = 0; slot < fit->slots; slot++)
+		count += fit->keys[slot] != 0 && fit->rows_with[slot] >= least;
+	return count;
+}
+
 /* In how many rows an n-gram must be: as the options ask, and so that not too many are left. */
 static uint32_t
 least_rows(const ClfWideFit *fit)
@@ -220,19 +231,23 @@ least_rows(const ClfWideFit *fit)
 	const ClfConfig *config = fit->data->config;
 	uint32_t	least = (uint32_t) (config->min_rows > config->min_count ?
 									config->min_rows : config->min_count);
+	uint32_t	enough = (uint32_t) fit->rows + 1;	/* no n-gram is in so many */
 	size_t		room = fit->memory / (4 * (fit->data->labels.count + 4) * sizeof(float));
-	size_t		count;
 
 	if (room > MAX_CANDIDATES)
 		room = MAX_CANDIDATES;
-	for (;; least++)
+	if (grams_in(fit, least) <= room)
+		return least;
+	while (least < enough)
 	{
-		count = 0;
-		for (size_t slot = 0; slot < fit->slots; slot++)
-			count += fit->keys[slot] != 0 && fit->rows_with[slot] >= least;
-		if (count <= room)
-			return least;
+		uint32_t	middle = least + (enough - least) / 2;
+
+		if (grams_in(fit, middle) <= room)
+			enough = middle;
+		else
+			least = middle + 1;
 	}
+	return least;
 }
 
 /* Start the branch with the n-grams that are in enough rows. */
@@ -241,11 +256,9 @@ select_grams(ClfWideFit *fit, ClfError *error)
 {
 	uint32_t	least = least_rows(fit);
 	ClfWide    *wide = &fit->wide;
-	size_t		F = 0;
+	size_t		F = grams_in(fit, least);
 	ClfStatus	status;
 
-	for (size_t slot = 0; slot < fit->slots; slot++)
-		F += fit->keys[slot] != 0 && fit->rows_with[slot] >= least;
 	status = clf_wide_allocate(wide, fit->mem, F, fit->data->labels.count, error);
 	if (status != CLF_OK)
 		return status;

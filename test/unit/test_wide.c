@@ -707,6 +707,50 @@ ngrams_chosen_to_collide(void)
 		  (long) (unforeseen * 1000 / CLOCKS_PER_SEC), (long) (foreseen * 1000 / CLOCKS_PER_SEC));
 }
 
+/* Choosing among n-grams that are in nearly all of many rows, without room for them, is quick. */
+static void
+frequent_ngrams_without_room(void)
+{
+	enum {MANY = 20000, LABELS = 2000};
+	UnitHost	host;
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfError	error;
+	clock_t		longest = 0;
+
+	unit_host_init(&host);
+	host.clock_step = 1;		/* a step is an item of work */
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_LINEAR;
+	config.maxlen = 60;
+	CHECK(clf_trainer_new(&config, &host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	for (int i = 0; i < MANY; i++)
+	{
+		char		text[256];
+		char		label[16];
+		int			n = snprintf(label, sizeof label, "%d", i % LABELS);
+
+		for (int w = 0; w < 60; w++)
+			snprintf(text + 4 * w, sizeof text - 4 * (size_t) w, "w%02d ", (w + i) % 64);
+		CHECK(clf_trainer_add(trainer, text, 240, label, (size_t) n, &error) == CLF_OK, "%s", error.message);
+	}
+	while (trainer->stage <= STAGE_WIDE && trainer->fit.stage <= CLF_WIDE_SELECT)
+	{
+		bool		selects = trainer->stage == STAGE_WIDE && trainer->fit.stage == CLF_WIDE_SELECT;
+		clock_t		begin = clock();
+
+		trainer->fit.memory = 16 * LABELS * 20;	/* enough for 20 */
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		if (selects)
+			longest = clock() - begin;
+	}
+	CHECK(trainer->fit.wide.F < 20, "%zu n-grams", trainer->fit.wide.F);
+	CHECK(longest > 0 && longest < CLOCKS_PER_SEC / 4, "it takes %ld ms", (long) (longest * 1000 / CLOCKS_PER_SEC));
+	clf_trainer_free(trainer);
+	unit_host_free(&host);
+}
+
 /* ---- little memory ---- */
 
 /* Train a linear model on rows of rare words within so many bytes. */
@@ -849,6 +893,7 @@ main(void)
 	RUN(factors_stay_finite);
 	RUN(no_rows_no_factors);
 	RUN(ngrams_chosen_to_collide);
+	RUN(frequent_ngrams_without_room);
 	RUN(little_memory_fewer_ngrams);
 	RUN(telling_words_weigh_more);
 	return UNIT_RESULT();

@@ -138,7 +138,7 @@ EngineCheck(ClfStatus status, const ClfError *error)
 {
 	if (status == CLF_OK)
 		return;
-	if (status == CLF_ERR_STOPPED)
+	if (status == CLF_ERR_STOPPED || status == CLF_ERR_MEMORY)
 		CHECK_FOR_INTERRUPTS(); /* raises what is more to the point */
 
 	if (status == CLF_ERR_BUDGET)

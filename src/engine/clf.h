@@ -73,7 +73,8 @@ typedef struct ClfAllocator
 
 	/*
 	 * Optional, for a host that cannot wait for the end of a text that may be of
-	 * any length: true, and reading it ends with CLF_ERR_STOPPED.
+	 * any length: true, and reading it ends with CLF_ERR_STOPPED.  Clearing
+	 * hundreds of megabytes ends as well, with CLF_ERR_MEMORY.
 	 */
 	bool		(*stopped) (void *context);
 } ClfAllocator;

@@ -16,6 +16,7 @@ typedef struct Header
 } Header;
 
 #define OVERHEAD (sizeof(Header) + CLF_ALIGNMENT)
+#define CLEARED ((size_t) 1 << 24)	/* bytes between two questions to the host */
 
 void
 clf_mem_init(ClfMem *mem, const ClfAllocator *allocator)
@@ -50,10 +51,18 @@ clf_mem_alloc(ClfMem *mem, size_t count, size_t size)
 void *
 clf_mem_alloc_zero(ClfMem *mem, size_t count, size_t size)
 {
-	void	   *block = clf_mem_alloc(mem, count, size);
+	char	   *block = clf_mem_alloc(mem, count, size);
+	size_t		bytes = count * size;
 
-	if (block != NULL)
-		memset(block, 0, count * size);
+	for (size_t done = 0; block != NULL && done < bytes; done += CLEARED)
+	{
+		if (done > 0 && clf_mem_stopped(mem))
+		{
+			clf_mem_free(mem, block);
+			return NULL;
+		}
+		memset(block + done, 0, bytes - done < CLEARED ? bytes - done : CLEARED);
+	}
 	return block;
 }
 

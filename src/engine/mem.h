@@ -20,6 +20,8 @@ extern void clf_mem_init(ClfMem *mem, const ClfAllocator *allocator);
 
 /* count * size bytes, aligned to CLF_ALIGNMENT, or NULL; 0 bytes is 1 byte. */
 extern void *clf_mem_alloc(ClfMem *mem, size_t count, size_t size);
+
+/* The same, cleared; NULL also if the host wants no more in the course of that. */
 extern void *clf_mem_alloc_zero(ClfMem *mem, size_t count, size_t size);
 
 /*

@@ -259,6 +259,43 @@ mem_checks_sizes(void)
 	CHECK(mem.used == 0 && memory.blocks == 0, "memory is kept");
 }
 
+/* ClfAllocator.stopped: after so many questions */
+static int	patience;
+
+static bool
+has_no_patience(void *context)
+{
+	(void) context;
+	return patience-- <= 0;
+}
+
+/* The host is asked while a large block is cleared, and need not wait for the end. */
+static void
+mem_clears_as_long_as_wanted(void)
+{
+	const size_t large = (size_t) 100 << 20;
+	UnitMemory	memory;
+	ClfMem		mem;
+	char	   *block;
+
+	unit_memory_init(&memory);
+	memory.allocator.stopped = has_no_patience;
+	clf_mem_init(&mem, &memory.allocator);
+	patience = 1000;
+	block = clf_mem_alloc_zero(&mem, large, 1);
+	CHECK(block != NULL && patience < 1000 - 4, "%d questions", 1000 - patience);
+	for (size_t i = 0; i < large; i++)
+		CHECK(block[i] == 0, "byte %zu is not cleared", i);
+	clf_mem_free(&mem, block);
+	patience = 2;
+	CHECK(clf_mem_alloc_zero(&mem, large, 1) == NULL, "goes on");
+	CHECK(mem.used == 0 && memory.blocks == 0, "memory is kept");
+	patience = 0;
+	block = clf_mem_alloc_zero(&mem, 1000, 1000);
+	CHECK(block != NULL, "gives up a block that takes no time");
+	clf_mem_free(&mem, block);
+}
+
 /* ---- options ---- */
 
 static void
@@ -337,6 +374,7 @@ main(void)
 	RUN(vocab_numbers_by_arrival);
 	RUN(vocab_empty_and_zero_bytes);
 	RUN(mem_checks_sizes);
+	RUN(mem_clears_as_long_as_wanted);
 	RUN(options_describe_the_config);
 	RUN(options_refuse_what_is_out_of_range);
 	return UNIT_RESULT();

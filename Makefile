@@ -27,7 +27,9 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION)
 ENGINE_SOURCES := $(sort $(wildcard src/engine/*.c))
 GLUE_SOURCES := $(sort $(wildcard src/*.c))
 
-MULTIARCH := $(shell $(CC) -print-multiarch 2>/dev/null)
+# x86_64-linux-gnu; newer clang only knows what it calls x86_64-pc-linux-gnu
+MULTIARCH := $(or $(shell $(CC) -print-multiarch 2>/dev/null),$(subst -unknown-,-,$(subst \
+	-pc-,-,$(shell $(CC) -dumpmachine 2>/dev/null))))
 # Prediction never needs it; training is much slower where it is missing.
 BLAS_LIBRARY ?= /usr/lib/$(MULTIARCH)/openblas-serial/libopenblas.so.0
 

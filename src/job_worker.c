@@ -24,6 +24,7 @@
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/snapmgr.h"
@@ -172,6 +173,10 @@ check_request(JobRun *run, TrainRequest *request)
 
 	begin_transaction(run);
 	(void) GetUserNameFromId(job->role, false);
+	if (get_rel_name(job->source) == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"%s\" does not exist any more", job->source_name)));
 	TrainRequestInit(request, job->source, job->text_column, job->label_column,
 					 job->model, job->options);
 	commit_transaction(run);
@@ -291,17 +296,26 @@ run_job(JobRun *run)
 /* ---- the process ------------------------------------------------------ */
 
 /*
- * Connect to the job's database as its role.  What the role may set for its
- * sessions must not decide whether a model can be stored.
+ * Connect to the job's database as its role.  What is set for sessions of the
+ * role must not make another role of it, nor decide whether a model can be stored
+ * and an error told.
  */
 static void
 connect_as_role(const JobTicket *ticket)
 {
+	static const char *const settings[][2] = {
+		{"role", "none"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_read_only", "off"},
+		{"lock_timeout", "0"},
+		{"transaction_timeout", "0"},	/* since PostgreSQL 17 */
+		{"exit_on_error", "off"}
+	};
+
 	BackgroundWorkerInitializeConnectionByOid(ticket->database, ticket->role, 0);
-	SetConfigOption("default_transaction_isolation", "read committed",
-					PGC_SUSET, PGC_S_OVERRIDE);
-	SetConfigOption("default_transaction_read_only", "off",
-					PGC_SUSET, PGC_S_OVERRIDE);
+	for (int i = 0; i < lengthof(settings); i++)
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
 	SetConfigOption("application_name", MyBgworkerEntry->bgw_name,
 					PGC_USERSET, PGC_S_SESSION);
 }

@@ -213,10 +213,11 @@ TrainingReadRows(Training *training)
 	const TrainRequest *request = training->request;
 	RowSource  *source = RowSourceOpen(request->source, request->text_column,
 									   request->label_column);
+	int64		rows = 0;
 	text	   *doc;
 	text	   *label;
 
-	while (RowSourceNext(source, &doc, &label))
+	for (; RowSourceNext(source, &doc, &label); rows++)
 	{
 		if (doc != NULL && label != NULL)
 			TrainingAddRow(training, doc, label);
@@ -224,6 +225,11 @@ TrainingReadRows(Training *training)
 			training->skipped++;
 	}
 	RowSourceClose(source);
+	if (rows > 0 && rows == training->skipped)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("there are no rows to train on"),
+				 errdetail("All %lld rows lack a text or a label.", (long long) rows)));
 	TrainingReadStart(training);
 }
 

@@ -113,6 +113,28 @@ SET ROLE regress_textclf_watcher;
 SELECT model, state, version, warning FROM textclf_jobs;
 RESET ROLE;
 
+-- what is set for sessions of the role makes no other role of it, and does not keep it from waiting or from telling an error
+CREATE ROLE regress_textclf_other LOGIN;
+GRANT regress_textclf_other TO regress_textclf_trainer;
+ALTER ROLE regress_textclf_trainer SET role = 'regress_textclf_other';
+ALTER ROLE regress_textclf_trainer SET lock_timeout = '1ms';
+ALTER ROLE regress_textclf_trainer SET exit_on_error = on;
+CREATE TABLE empty AS SELECT * FROM docs LIMIT 0;
+CREATE TABLE gone AS SELECT * FROM docs;
+GRANT SELECT ON empty, gone TO regress_textclf_trainer;
+DELETE FROM textclf_job;
+BEGIN;
+SET LOCAL ROLE regress_textclf_trainer;
+SELECT count(textclf_train_background(source, 'doc', 'label', 'of_trainer', '{"architecture": "linear"}'))
+FROM unnest(ARRAY['docs', 'empty', 'gone']::regclass[]) AS source;
+RESET ROLE;
+DROP TABLE gone;
+COMMIT;
+CALL wait_for_jobs();
+SELECT source, role, state, error FROM textclf_jobs ORDER BY job;
+SELECT owner FROM textclf_models WHERE name = 'of_trainer';
+DROP ROLE regress_textclf_other;
+
 -- the table is nobody's to read
 SET ROLE regress_textclf_trainer;
 SELECT count(*) FROM textclf_job;

@@ -159,6 +159,7 @@ take_job(JobRun *run)
 	if (run->job != NULL && run->job->outcome.state == JOB_UNFINISHED)
 	{
 		settle_lost_jobs();
+		JobStoreTrim();
 		JobStoreApplySettings(run->job);
 	}
 	commit_transaction(run);
@@ -201,7 +202,6 @@ publish(JobRun *run, Training *training)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("textclf job %lld does not exist any more",
 						(long long) run->job->id)));
-	JobStoreTrim();
 	commit_transaction(run);
 }
 

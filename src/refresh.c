@@ -40,6 +40,7 @@ PG_FUNCTION_INFO_V1(textclf_refresh);
 
 #define MAX_PASSES		3		/* through the table, for rows that others change meanwhile */
 #define RANGES_A_CHUNK	8		/* at least, where there are that many pages */
+#define MAX_PAGES		128		/* of a range, whose rows are in memory together */
 #define MAX_RANGES		1000	/* without a commit, where there is nothing to do */
 
 /* A refresh under way; lies in memory that survives commits, as what it points to. */
@@ -282,7 +283,7 @@ static void
 run_pass(Refresh *refresh)
 {
 	BlockNumber pages;
-	BlockNumber step = Max(1, refresh->chunk_rows / (RANGES_A_CHUNK * MaxHeapTuplesPerPage));
+	BlockNumber step = Min(MAX_PAGES, Max(1, refresh->chunk_rows / (RANGES_A_CHUNK * MaxHeapTuplesPerPage)));
 	BlockNumber end;
 
 	refresh->found = 0;

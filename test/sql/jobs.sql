@@ -103,8 +103,15 @@ SELECT count(set_config(name, 'regress', false)) FROM pg_settings WHERE name IN 
 SELECT state FROM textclf_jobs WHERE job = :job;
 SELECT count(set_config(name, 'off', false)) FROM pg_settings WHERE name IN ('force_parallel_mode', 'debug_parallel_query');
 
--- few rows; jobs that ended long ago are forgotten
+-- jobs that ended long ago are forgotten by the next, whatever becomes of that
 UPDATE textclf_job SET finished = now() - interval '31 days' WHERE id = :job;
+CREATE VIEW none AS SELECT * FROM docs WHERE number < 0;
+SELECT textclf_train_background('none', 'doc', 'label', 'm') AS job \gset
+CALL wait_for_jobs();
+SELECT model, state, error FROM textclf_jobs;
+DELETE FROM textclf_job;
+
+-- few rows
 CREATE VIEW few AS SELECT * FROM docs WHERE number <= 20;
 SELECT textclf_train_background('few', 'doc', 'label', 'm', '{"architecture": "linear", "deploy": "never"}') AS job \gset
 CALL wait_for_jobs();

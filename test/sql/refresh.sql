@@ -92,6 +92,21 @@ ALTER TABLE fixed ALTER queue TYPE code;
 CALL textclf_refresh('fixed', 'body', 'queue', 'version', 'm@2');
 SELECT queue FROM fixed;
 
+-- few rows are in memory at a time, however many a chunk may have
+CREATE TABLE large (id int, body text, queue text, version int);
+ALTER TABLE large ALTER body SET STORAGE PLAIN;
+INSERT INTO large SELECT i, rpad('hot', 2000) FROM generate_series(1, 8000) i;
+CREATE TABLE memory AS SELECT textclf_predict('m', ''), sum(total_bytes) AS bytes FROM pg_backend_memory_contexts;
+CREATE FUNCTION measure() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO refresh.memory SELECT NULL, sum(total_bytes) FROM pg_backend_memory_contexts;
+	RETURN NEW;
+END $$;
+CREATE TRIGGER measure BEFORE UPDATE ON large FOR EACH ROW WHEN (NEW.id % 1000 = 0) EXECUTE FUNCTION measure();
+CALL textclf_refresh('large', 'body', 'queue', 'version', 'm', 2147483647);
+SELECT count(*) AS measured, max(bytes) - min(bytes) < 6 * 1024 ^ 2 AS few FROM memory;
+SELECT count(*) FROM large WHERE version IS NULL;
+
 -- not within a transaction
 BEGIN;
 CALL textclf_refresh('inbox', 'body', 'queue', 'version', 'm');

@@ -88,6 +88,12 @@ check_target(const Refresh *refresh)
 				 errmsg("version column \"%s\" is of type %s",
 						refresh->version_column, format_type_be(version_type)),
 				 errdetail("It must be of an integer type.")));
+	if (strcmp(refresh->text_column, refresh->label_column) == 0 ||
+		strcmp(refresh->text_column, refresh->version_column) == 0 ||
+		strcmp(refresh->label_column, refresh->version_column) == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("text_column, label_column and version_column must be different columns")));
 }
 
 /* May this call commit? */

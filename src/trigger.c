@@ -110,6 +110,25 @@ find_optional_column(const TriggerData *data, int argument)
 	return find_column(data, data->tg_trigger->tgargs[argument]);
 }
 
+/* The text must not be overwritten, nor one answer by another. */
+static void
+check_different(const TriggerData *data, const ClassifyArguments *arguments)
+{
+	int			columns[] = {
+		arguments->text_column, arguments->label_column,
+		arguments->probability_column, arguments->version_column
+	};
+
+	for (int i = 0; i < lengthof(columns); i++)
+		for (int k = 0; k < i; k++)
+			if (columns[i] > 0 && columns[i] == columns[k])
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+						 errmsg("trigger \"%s\" names column \"%s\" twice",
+								data->tg_trigger->tgname,
+								SPI_fname(RelationGetDescr(data->tg_relation), columns[i]))));
+}
+
 static void
 read_arguments(const TriggerData *data, ClassifyArguments *arguments)
 {
@@ -131,6 +150,7 @@ read_arguments(const TriggerData *data, ClassifyArguments *arguments)
 	arguments->label_column = find_column(data, trigger->tgargs[2]);
 	arguments->probability_column = find_optional_column(data, 3);
 	arguments->version_column = find_optional_column(data, 4);
+	check_different(data, arguments);
 	arguments->min_probability = 0;
 	if (trigger->tgnargs > 5)
 		arguments->min_probability =

@@ -140,6 +140,8 @@ CALL textclf_refresh('inbox', 'bodi', 'queue', 'version', 'm');
 CALL textclf_refresh('inbox', 'id', 'queue', 'version', 'm');
 CALL textclf_refresh('inbox', 'body', 'no_such_column', 'version', 'm');
 CALL textclf_refresh('inbox', 'body', 'queue', 'queue', 'm');
+CALL textclf_refresh('inbox', 'body', 'body', 'version', 'm');
+CALL textclf_refresh('inbox', 'body', 'version', 'version', 'm');
 CALL textclf_refresh('state', 'queue', 'queue', 'version', 'm');
 
 -- privileges are the caller's: on the model, to read, to update, row by row

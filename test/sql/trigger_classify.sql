@@ -85,6 +85,8 @@ SELECT try_trigger(t) FROM unnest(ARRAY[
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'made', 'topic')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'made')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'n')$$,
+	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'body')$$,
+	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', 'topic')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', 'high')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', '60')$$,
 	$$BEFORE INSERT ON wrong FOR EACH ROW EXECUTE FUNCTION textclf_classify('q', 'body', 'topic', '', '', 'NaN')$$,

@@ -553,8 +553,11 @@ is_better(const Training *training)
 	if (!better)
 		ereport(NOTICE,
 				(errmsg("the new version of model \"%s\" is not deployed", name),
+				 isnan(new_f1) ? errdetail("There were too few rows to hold some back and judge it by them.") :
+				 isnan(deployed_f1) ? errdetail("It is not known how the deployed version does on rows that it has not learned from.") :
 				 errdetail("On validation rows its macro F1 is %.3f; the deployed version has %.3f.",
-						   new_f1, deployed_f1)));
+						   new_f1, deployed_f1),
+				 isnan(new_f1) || isnan(deployed_f1) ? errhint("Compare them with textclf_evaluate and rows of your own, and use textclf_deploy.") : 0));
 	return better;
 }
 

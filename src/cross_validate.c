@@ -179,7 +179,7 @@ check_labels(Deck *deck, int folds)
 		if (current != NULL && rows < least)
 		{
 			least = rows;
-			rarest = text_to_cstring(current);
+			rarest = ArgumentBeginning(text_to_cstring(current));
 		}
 		if (current != NULL)
 			pfree(current);

@@ -18,6 +18,7 @@
 #include "utils/json.h"
 #include "utils/numeric.h"
 
+#include "arguments.h"
 #include "engine_glue.h"
 #include "helpers.h"
 #include "options.h"
@@ -270,7 +271,7 @@ set_option(const char *key, const JsonbValue *value, TrainOptions *result)
 	if (option == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("unrecognized option \"%s\"", key),
+				 errmsg("unrecognized option \"%s\"", ArgumentBeginning(key)),
 				 hint_options()));
 	if (value->type == jbvNull)
 		return;					/* keeps its default */

@@ -240,7 +240,7 @@ name_word(void *argument)
 	const text *word = *(text **) argument;
 
 	if (word != NULL)
-		errcontext("vector of word \"%s\"", text_to_cstring(word));
+		errcontext("vector of word \"%s\"", ArgumentBeginning(text_to_cstring(word)));
 }
 
 /* Raise an error unless it is a list of numbers. */
@@ -451,7 +451,7 @@ TrainingFewRows(const Training *training)
 	label = clf_model_label(training->model, rarest, &length);
 	return psprintf(_("There are %lld rows; the rarest label, \"%s\", has %lld."),
 					(long long) summary->rows,
-					text_to_cstring(EngineTextToServer(label, length)),
+					ArgumentBeginning(text_to_cstring(EngineTextToServer(label, length))),
 					(long long) summary->class_rows[rarest]);
 }
 

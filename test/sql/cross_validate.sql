@@ -81,6 +81,14 @@ SET ROLE regress_textclf_folder;
 SELECT * FROM textclf_cross_validate('docs', 'doc', 'label');
 RESET ROLE;
 
+-- confused arguments: what were texts are not told in full
+CREATE TABLE confused AS SELECT repeat('secret ', 20) || i AS doc, (ARRAY['left', 'right'])[i % 2 + 1] AS label FROM generate_series(1, 20) i;
+\set VERBOSITY terse
+SELECT count(*) FROM textclf_cross_validate('confused', 'label', 'doc', 2, '{"architecture": "linear"}');
+\set VERBOSITY default
+SELECT version FROM textclf_train('confused', 'label', 'doc', 'c', '{"architecture": "linear"}');
+SELECT textclf_drop('c');
+
 -- leave nothing
 SET client_min_messages = warning;
 DROP SCHEMA cross_validate CASCADE;

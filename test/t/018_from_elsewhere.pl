@@ -115,6 +115,34 @@ check_bad('from-pytorch', { name => 'hostile', message => 'not part of a state d
 	'--labels', "$work/labels.json", '--pooling', 'last');
 ok(!-e $witness, 'a hostile pickle is not obeyed');
 
+# nor believed: a tensor of one number, repeated, is no storage of many
+my $repeated = qq{
+import io, pickle, sys, types, zipfile
+for name in ["torch", "torch._utils"]:
+	sys.modules[name] = types.ModuleType(name)
+def _rebuild_tensor_v2(): pass
+class FloatStorage: pass
+_rebuild_tensor_v2.__module__, FloatStorage.__module__ = "torch._utils", "torch"
+sys.modules["torch._utils"]._rebuild_tensor_v2, sys.modules["torch"].FloatStorage = _rebuild_tensor_v2, FloatStorage
+class Storage: pass
+class Tensor:
+	def __init__(self, *arguments):
+		self.arguments = arguments
+	def __reduce__(self):
+		return _rebuild_tensor_v2, self.arguments
+class Pickler(pickle.Pickler):
+	def persistent_id(self, object):
+		return ("storage", FloatStorage, "0", "cpu", 1) if isinstance(object, Storage) else None
+state = io.BytesIO()
+Pickler(state, 2).dump({"a.weight_ih_l0": Tensor(Tensor(Storage(), 0, (1 << 40,), (0,)), 0, (1 << 30, 4), (4, 1))})
+with zipfile.ZipFile("$work/repeated.pt", "w") as archive:
+	archive.writestr("archive/data.pkl", state.getvalue())
+	archive.writestr("archive/data/0", bytes(4))
+};
+PostgreSQL::Test::Utils::system_or_bail($python, '-c', $repeated);
+check_bad('from-pytorch', { name => 'repeated', message => 'a tensor of the file has no storage' }, "$work/repeated.pt", '--vocabulary', $vocabulary,
+	'--labels', "$work/labels.json", '--pooling', 'last');
+
 # nor does a damaged file end in anything but a sentence
 my $damaged = "$work/damaged.pt";
 for my $i (1 .. 8)

@@ -171,6 +171,18 @@ def model_config(case, layers, keras3):
     return {"class_name": "Functional", "config": {"name": "model", "layers": described}}
 
 
+def put(group, name, array, path, case):
+    """Put numbers into a group; elsewhere: into another file that it refers to."""
+    if case.get("elsewhere") == "raw":
+        group.create_dataset(name, array.shape, array.dtype, external=[(path + ".raw", 0, h5py.h5f.UNLIMITED)])[...] = array
+    elif case.get("elsewhere") == "link":
+        with h5py.File(path + ".other", "a") as file:
+            file[name] = array
+        group[name] = h5py.ExternalLink(path + ".other", name)
+    else:
+        group[name] = array
+
+
 def write_h5(path, case):
     layers = layers_of(case)
     with h5py.File(path, "w") as file:
@@ -186,7 +198,7 @@ def write_h5(path, case):
                 for name, array in zip(["kernel", "recurrent_kernel", "bias"] if len(arrays) > 2 else
                                        ["kernel", "bias"], arrays):
                     names.append(f"{config['name']}/{place or 'own'}/{name}:0")
-                    layer[names[-1]] = array
+                    put(layer, names[-1], array, path, case)
             if case.get("cut_names") and names:  # as Keras does where the list is too long for an attribute
                 layer.attrs["weight_names0"] = [names[0].encode()]
                 layer.attrs["weight_names1"] = [name.encode() for name in names[1:]]
@@ -252,6 +264,8 @@ BAD = {
                         "the embedding has"),
     "labels": (dict(labels=["one", "two"]), "2 labels for 3 classes"),
     "not_finite": (dict(infinite=True), "not all finite"),
+    "external": (dict(elsewhere="raw"), "refers to another file"),
+    "linked": (dict(elsewhere="link"), "refers to another file"),
 }
 
 

@@ -84,7 +84,8 @@ CREATE TABLE textclf_job (
 	version int,
 	deployed boolean,
 	error text,
-	warning text
+	warning text,
+	notices text
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE textclf_job IS 'background trainings; not dumped';
 COMMENT ON SEQUENCE textclf_job_id_seq IS 'ids of background trainings';
@@ -109,6 +110,7 @@ COMMENT ON COLUMN textclf_job.version IS 'version that it made';
 COMMENT ON COLUMN textclf_job.deployed IS 'whether that was deployed';
 COMMENT ON COLUMN textclf_job.error IS 'why it failed';
 COMMENT ON COLUMN textclf_job.warning IS 'why its model may not be worth much';
+COMMENT ON COLUMN textclf_job.notices IS 'what its training had to tell beside figures';
 
 REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM PUBLIC;
 
@@ -151,7 +153,7 @@ CREATE FUNCTION textclf_job_entries(
 	OUT loss double precision, OUT rows_per_second double precision,
 	OUT seconds_left double precision, OUT requested timestamptz,
 	OUT started timestamptz, OUT finished timestamptz,
-	OUT version int, OUT deployed boolean, OUT error text, OUT warning text)
+	OUT version int, OUT deployed boolean, OUT error text, OUT warning text, OUT notices text)
 RETURNS SETOF record
 -- a snapshot newer than the query's cannot be had beside parallel workers
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE PARALLEL UNSAFE ROWS 20;
@@ -437,7 +439,7 @@ CREATE VIEW @extschema@.textclf_jobs AS
 SELECT job, model, source, role, state, phase, pid, epoch, epochs, loss,
 	rows_per_second,
 	make_interval(secs => seconds_left) AS time_left,
-	requested, started, finished, version, deployed, error, warning
+	requested, started, finished, version, deployed, error, warning, notices
 FROM @extschema@.textclf_job_entries()
 ORDER BY job;
 COMMENT ON VIEW @extschema@.textclf_jobs IS 'background trainings of the last 30 days, as they are now; those of other roles for members of pg_read_all_stats';
@@ -460,5 +462,6 @@ COMMENT ON COLUMN @extschema@.textclf_jobs.version IS 'version that it made';
 COMMENT ON COLUMN @extschema@.textclf_jobs.deployed IS 'whether that was deployed';
 COMMENT ON COLUMN @extschema@.textclf_jobs.error IS 'SQLSTATE of what stopped it and, for members of its role, the message';
 COMMENT ON COLUMN @extschema@.textclf_jobs.warning IS 'for members of its role: how few rows its model has learned from';
+COMMENT ON COLUMN @extschema@.textclf_jobs.notices IS 'for members of its role: what else textclf_train would have told when it was done';
 
 GRANT SELECT ON @extschema@.textclf_models, @extschema@.textclf_cache, @extschema@.textclf_jobs TO PUBLIC;

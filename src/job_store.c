@@ -27,7 +27,8 @@
 #define COLUMNS \
 	"j.id, j.role::pg_catalog.oid, j.source, j.source_name, j.text_column, " \
 	"j.label_column, j.model, j.options, j.requested, j.segment, j.state, " \
-	"j.started, j.epoch, j.epochs, j.loss, j.finished, j.version, j.deployed, j.error, j.warning"
+	"j.started, j.epoch, j.epochs, j.loss, j.finished, j.version, j.deployed, " \
+	"j.error, j.warning, j.notices"
 
 typedef enum Column
 {
@@ -50,7 +51,8 @@ typedef enum Column
 	COLUMN_VERSION,
 	COLUMN_DEPLOYED,
 	COLUMN_ERROR,
-	COLUMN_WARNING
+	COLUMN_WARNING,
+	COLUMN_NOTICES
 } Column;
 
 /* What the column state holds; NULL as long as there is no outcome. */
@@ -102,9 +104,11 @@ static StoreQuery settings_query = {
 
 static StoreQuery finish_query = {
 	"UPDATE %1$s.textclf_job AS j SET state = $3, started = $4, epoch = $5, epochs = $6, "
-	"  loss = $7, version = $8, deployed = $9, error = $10, warning = $11, finished = pg_catalog.clock_timestamp() "
+	"  loss = $7, version = $8, deployed = $9, error = $10, warning = $11, notices = $12, "
+	"  finished = pg_catalog.clock_timestamp() "
 	"WHERE j.id" EQ "$1 AND COALESCE(j.segment, 0)" EQ "$2 AND j.state IS NULL",
-	{INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT4OID, INT4OID, FLOAT8OID, INT4OID, BOOLOID, TEXTOID, TEXTOID}
+	{INT8OID, INT8OID, TEXTOID, TIMESTAMPTZOID, INT4OID, INT4OID, FLOAT8OID, INT4OID, BOOLOID,
+	TEXTOID, TEXTOID, TEXTOID}
 };
 
 static StoreQuery trim_query = {
@@ -192,6 +196,7 @@ read_job(HeapTuple row)
 	job->outcome.deployed = DatumGetBool(get_value(row, COLUMN_DEPLOYED));
 	job->outcome.error = get_string(row, COLUMN_ERROR);
 	job->outcome.warning = get_string(row, COLUMN_WARNING);
+	job->outcome.notices = get_string(row, COLUMN_NOTICES);
 	return job;
 }
 
@@ -286,9 +291,10 @@ JobStoreFinish(const Job *job, const JobProgress *progress,
 		Int32GetDatum(outcome->version),
 		BoolGetDatum(outcome->deployed),
 		outcome->error != NULL ? CStringGetTextDatum(outcome->error) : (Datum) 0,
-		outcome->warning != NULL ? CStringGetTextDatum(outcome->warning) : (Datum) 0
+		outcome->warning != NULL ? CStringGetTextDatum(outcome->warning) : (Datum) 0,
+		outcome->notices != NULL ? CStringGetTextDatum(outcome->notices) : (Datum) 0
 	};
-	char		nulls[] = "           ";
+	char		nulls[] = "            ";
 
 	if (progress->started == 0)
 		nulls[3] = 'n';
@@ -300,6 +306,8 @@ JobStoreFinish(const Job *job, const JobProgress *progress,
 		nulls[9] = 'n';
 	if (outcome->warning == NULL)
 		nulls[10] = 'n';
+	if (outcome->notices == NULL)
+		nulls[11] = 'n';
 	return change(&finish_query, arguments, nulls) > 0;
 }
 

@@ -40,6 +40,7 @@ typedef struct JobOutcome
 	bool		deployed;
 	char	   *error;			/* of one that failed, else NULL */
 	char	   *warning;		/* about the model of one that is done, or NULL */
+	char	   *notices;		/* remarks on its training, or NULL */
 } JobOutcome;
 
 /* A row.  Who may see it is decided by those who ask. */

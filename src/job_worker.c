@@ -32,6 +32,7 @@
 
 #include "compat.h"
 #include "jobs.h"
+#include "remarks.h"
 #include "training.h"
 
 /* The job of this process. */
@@ -42,6 +43,8 @@ typedef struct JobRun
 	MemoryContext context;		/* for what outlives transactions; so does owner */
 	ResourceOwner owner;
 	JobProgress progress;
+	const TrainRequest *request;
+	StringInfo	remarks;		/* NULL: nothing to remark on yet */
 } JobRun;
 
 /* ---- transactions ----------------------------------------------------- */
@@ -86,19 +89,24 @@ enter_phase(JobRun *run, JobPhase phase, const char *activity)
 
 /* TrainReporter */
 static void
-report_progress(void *context, const Training *unused, const TrainProgress *training)
+report_progress(void *context, const Training *training, const TrainProgress *told)
 {
 	JobRun	   *run = context;
 	JobProgress *progress = &run->progress;
-	bool		preparing = training->engine.phase == CLF_PHASE_PREPARE;
+	bool		preparing = told->engine.phase == CLF_PHASE_PREPARE;
 
-	if (training->epochs_done > 0)
+	if (run->remarks == NULL && !preparing)
 	{
-		progress->epoch = (int32) ceil(training->epochs_done);
-		progress->epochs = training->engine.epochs;
-		progress->loss = training->figures.loss;
-		progress->rows_per_second = training->rows_per_second;
-		progress->seconds_left = training->seconds_left;
+		run->remarks = makeStringInfo();
+		RemarkOrigin(run->remarks, run->request, training);
+	}
+	if (told->epochs_done > 0)
+	{
+		progress->epoch = (int32) ceil(told->epochs_done);
+		progress->epochs = told->engine.epochs;
+		progress->loss = told->figures.loss;
+		progress->rows_per_second = told->rows_per_second;
+		progress->seconds_left = told->seconds_left;
 	}
 	JobSegmentTell(run->segment, preparing ? JOB_PREPARING : JOB_TRAINING, progress);
 }
@@ -196,6 +204,10 @@ publish(JobRun *run, Training *training)
 	outcome.version = result.version;
 	outcome.deployed = result.deployed;
 	outcome.warning = TrainingFewRows(training);
+	RemarkSubset(run->remarks, training);
+	RemarkWorse(run->remarks, run->request, &result);
+	if (run->remarks->len > 0)
+		outcome.notices = run->remarks->data;
 	run->progress.epoch = result.summary.epochs;
 	if (!JobStoreFinish(run->job, &run->progress, &outcome))
 		ereport(ERROR,
@@ -212,6 +224,7 @@ train(JobRun *run)
 	Training   *training;
 
 	check_request(run, &request);
+	run->request = &request;
 	training = TrainingBegin(&request, true);
 
 	run->progress.started = GetCurrentTimestamp();

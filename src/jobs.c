@@ -348,8 +348,8 @@ static const char *const phase_names[] = {
 /* A row under construction. */
 typedef struct Row
 {
-	Datum		values[19];
-	bool		nulls[19];
+	Datum		values[20];
+	bool		nulls[20];
 	int			count;
 } Row;
 
@@ -387,6 +387,7 @@ put_messages(Row *row, const JobOutcome *outcome, bool is_own)
 	else
 		put_text(row, pnstrdup(outcome->error, strcspn(outcome->error, ":")));
 	put_text(row, is_own ? outcome->warning : NULL);
+	put_text(row, is_own ? outcome->notices : NULL);
 }
 
 /* What the view textclf_jobs shows, in its order. */

@@ -16,6 +16,7 @@
 #include "compat.h"
 #include "figure.h"
 #include "guc.h"
+#include "remarks.h"
 #include "training.h"
 
 PG_FUNCTION_INFO_V1(textclf_train);
@@ -45,22 +46,6 @@ typedef struct Told
 	double		linear;			/* the same of the linear branch; 0: not yet begun */
 } Told;
 
-/* Tell how much of the network begins with what the options name. */
-static void
-report_origin(const TrainRequest *request, const ClfOrigin *origin)
-{
-	if (request->start_version != NULL)
-		ereport(NOTICE,
-				(errmsg("starting from model \"%s\": it knows %lld of %lld words and %d of %d labels",
-						request->start_version, (long long) origin->words_of_model,
-						(long long) origin->words, origin->labels_of_model, origin->labels)));
-	if (request->embeddings_name != NULL)
-		ereport(NOTICE,
-				(errmsg("%lld of %lld words have a vector in %s",
-						(long long) origin->words_of_vectors, (long long) origin->words,
-						request->embeddings_name)));
-}
-
 /*
  * TrainReporter: tell of the epoch that has ended, or every few seconds of the
  * one under way.  context: a Told.
@@ -73,9 +58,7 @@ report_progress(void *context, const Training *training, const TrainProgress *pr
 
 	if (!told->origin && engine->phase != CLF_PHASE_PREPARE)
 	{
-		ClfOrigin	origin = TrainingOrigin(training);
-
-		report_origin(told->request, &origin);
+		RemarkOrigin(NULL, told->request, training);
 		told->origin = true;
 	}
 
@@ -115,17 +98,6 @@ report_accuracy(const ClfSummary *summary)
 						summary->accuracy)));
 }
 
-/* Tell if the linear branch had no room for all rows. */
-static void
-report_subset(const ClfSummary *summary)
-{
-	if (summary->wide_rows < summary->wide_rows_wanted)
-		ereport(NOTICE,
-				(errmsg("n-grams have learned from %lld of %lld rows",
-						(long long) summary->wide_rows, (long long) summary->wide_rows_wanted),
-				 errhint("There was no room for more in textclf.training_memory.")));
-}
-
 /* Warn if the rows are so few that the figures mean little. */
 static void
 warn_of_few_rows(const Training *training, const char *model)
@@ -153,10 +125,11 @@ train(const TrainRequest *request, TrainResult *result)
 	if (textclf_progress)
 	{
 		report_accuracy(TrainingSummary(training));
-		report_subset(TrainingSummary(training));
+		RemarkSubset(NULL, training);
 	}
 	warn_of_few_rows(training, request->model);
 	TrainingPublish(training, result);
+	RemarkWorse(NULL, request, result);
 	TrainingEnd(training);
 }
 

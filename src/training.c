@@ -531,47 +531,36 @@ deployed_macro_f1(const Training *training, const ClfModel *deployed)
 }
 
 /*
- * Is the new version at least as good as the one that is deployed now, on the
- * rows that were held back?
+ * Is the new version worse than the one that is deployed now, on the rows that
+ * were held back?
  */
 static bool
-is_better(const Training *training)
+is_worse(const Training *training, TrainResult *result)
 {
 	const char *name = training->request->model;
-	double		deployed_f1;
-	double		new_f1;
-	bool		better;
 
-	new_f1 = KeptRowsMacroF1(training->kept, training->trainer, training->model,
-							 training->model);
+	result->new_f1 = KeptRowsMacroF1(training->kept, training->trainer, training->model,
+									 training->model);
 	PushActiveSnapshot(GetLatestSnapshot());
-	deployed_f1 = deployed_macro_f1(training,
-									ModelCacheLookup(cstring_to_text(name))->model);
+	result->deployed_f1 = deployed_macro_f1(training,
+											ModelCacheLookup(cstring_to_text(name))->model);
 	PopActiveSnapshot();
-
-	better = new_f1 >= deployed_f1; /* not if there was nothing to compare */
-	if (!better)
-		ereport(NOTICE,
-				(errmsg("the new version of model \"%s\" is not deployed", name),
-				 isnan(new_f1) ? errdetail("There were too few rows to hold some back and judge it by them.") :
-				 isnan(deployed_f1) ? errdetail("It is not known how the deployed version does on rows that it has not learned from.") :
-				 errdetail("On validation rows its macro F1 is %.3f; the deployed version has %.3f.",
-						   new_f1, deployed_f1),
-				 isnan(new_f1) || isnan(deployed_f1) ? errhint("Compare them with textclf_evaluate and rows of your own, and use textclf_deploy.") : 0));
-	return better;
+	/* so it is taken to be if there is nothing to compare */
+	return !(result->new_f1 >= result->deployed_f1);
 }
 
 /* Under the model's lock: does the new version become the deployed one? */
 static bool
-decide_deployment(const Training *training)
+decide_deployment(const Training *training, TrainResult *result)
 {
 	switch (training->request->options.deploy)
 	{
 		case DEPLOY_NEVER:
 			return false;
 		case DEPLOY_IF_BETTER:
-			return ModelStoreDeployed(training->request->model) == VERSION_DEPLOYED ||
-				is_better(training);
+			result->worse = ModelStoreDeployed(training->request->model) != VERSION_DEPLOYED &&
+				is_worse(training, result);
+			return !result->worse;
 		default:
 			return true;
 	}
@@ -584,9 +573,10 @@ TrainingPublish(Training *training, TrainResult *result)
 	NewVersion	content;
 	bool		exists;
 
+	memset(result, 0, sizeof(*result));
 	make_content(training, &content);
 	exists = ModelStoreLock(name, true);
-	result->deployed = decide_deployment(training);
+	result->deployed = decide_deployment(training, result);
 	result->version = PublishVersion(name, exists, &content, result->deployed);
 	result->summary = training->summary;
 	result->skipped = training->skipped;

@@ -63,6 +63,11 @@ typedef struct TrainResult
 	double		seconds;
 	int32		version;
 	bool		deployed;
+
+	/* of deploy = if_better */
+	bool		worse;			/* than the deployed version, or not known to be better */
+	double		new_f1;			/* macro F1 on the validation rows, NaN: not known */
+	double		deployed_f1;
 } TrainResult;
 
 /*

@@ -81,6 +81,28 @@ is( ask(q{SELECT count(DISTINCT textclf_probability(m, doc, 'sport')) FROM rows,
 		WHERE doc IN (SELECT doc FROM rows LIMIT 1)}),
 	'1', 'gives the same model');
 
+# -- what textclf_train would tell, a job keeps
+
+ask(q{SET client_min_messages = error; CREATE TABLE few AS SELECT doc, label FROM rows LIMIT 90;
+	CREATE TABLE noise AS SELECT doc, (ARRAY['sport', 'business', 'science'])[length(doc) % 3 + 1] AS label FROM rows;
+	CREATE TABLE vectors AS SELECT word, ARRAY[1, 0, 0, 0, 0, 0, 0, 1]::real[] AS vector FROM (VALUES ('goal'), ('unheard')) AS v (word);
+	SELECT version FROM textclf_train('rows', 'doc', 'label', 'judged', } . "'$short')");
+my $told_by = sub {
+	my ($model, $options, $source) = @_;
+	my $told = ask(call($model, $options, $source));
+	ok(reaches($told, 'done'), "a job of $source gets done");
+	return ask("SELECT notices FROM textclf_jobs WHERE job = $told");
+};
+is($told_by->('plain', $short, 'few'), '', 'nothing, where there is nothing');
+my $worse = $told_by->('judged', '{"warm_start": "judged", "epochs": 1, "deploy": "if_better"}', 'noise');
+like($worse, qr/^starting from model "judged\@1": it knows \d+ of \d+ words and 3 of 3 labels\n/, 'what it starts from');
+like($worse, qr/\nthe new version of model "judged" is not deployed\nOn validation rows its macro F1 is 0\.\d+; the deployed version has [01]\.\d+\.$/,
+	'why it is not deployed');
+like($told_by->('vectors', '{"architecture": "bilstm", "epochs": 1, "units": 8, "embeddings": "vectors"}', 'few'),
+	qr/^1 of \d+ words have a vector in public\.vectors$/, 'how many words have a vector');
+is(ask(q{CREATE ROLE onlooker IN ROLE pg_read_all_stats; SET ROLE onlooker; SELECT count(*) > 3, count(notices) FROM textclf_jobs}), 't|0',
+	'none of it to others');
+
 # -- while it trains
 
 $job = ask(call('long', $long));

@@ -7,9 +7,7 @@
 #include <stdarg.h>
 #include <time.h>
 
-#include "half.h"
-#include "storage.h"
-#include "tokenizer.h"
+#include "../include/random_model.h"
 
 /* ---- reporting ---- */
 
@@ -199,22 +197,7 @@ unit_architecture(int architecture)
 void
 unit_config(ClfConfig *config)
 {
-	int			count;
-	const ClfOption *options = clf_options(&count);
-
-	clf_config_init(config);
-	for (int i = 0; i < count; i++)
-	{
-		char	   *field = (char *) config + options[i].offset;
-		int32_t		integer = (int32_t) options[i].minimum;
-
-		if (options[i].initial >= options[i].minimum)
-			continue;
-		if (options[i].type == CLF_OPTION_REAL)
-			memcpy(field, &options[i].minimum, sizeof(double));
-		else
-			memcpy(field, &integer, sizeof integer);
-	}
+	complete_config(config);
 	config->architecture = CLF_ARCH_BILSTM;
 	config->num_words = 1000;
 	config->min_count = 1;
@@ -476,50 +459,6 @@ add_string(ClfVocab *vocab, const char *string)
 		give_up(error.message, "unit_random_model");
 }
 
-static int
-compare_hashes(const void *a, const void *b)
-{
-	uint32_t	x = *(const uint32_t *) a;
-	uint32_t	y = *(const uint32_t *) b;
-
-	return (x > y) - (x < y);
-}
-
-/* A linear branch that knows the n-grams of the model's words, one after the other. */
-static void
-add_random_wide(ClfModel *model, ClfRng *rng)
-{
-	ClfWide    *wide = &model->wide;
-	ClfGrams	grams;
-	ClfError	error;
-	size_t		F = 0;
-
-	clf_grams_init(&grams, &model->mem, model->config.char_ngrams);
-	clf_grams_start(&grams);
-	for (uint32_t i = 0; i < model->words.count; i++)
-	{
-		size_t		length;
-		const char *word = clf_vocab_string(&model->words, i, &length);
-
-		if (!clf_grams_add(&grams, word, length))
-			give_up("no memory", "unit_random_model");
-	}
-	qsort(grams.hashes, grams.count, sizeof *grams.hashes, compare_hashes);
-	for (size_t i = 0; i < grams.count; i++)
-		if (F == 0 || grams.hashes[i] != grams.hashes[F - 1])
-			grams.hashes[F++] = grams.hashes[i];
-	if (clf_wide_allocate(wide, &model->mem, F, model->labels.count, &error) != CLF_OK)
-		give_up(error.message, "unit_random_model");
-	memcpy(wide->hashes, grams.hashes, F * sizeof *wide->hashes);
-	for (size_t f = 0; f < F; f++)
-		wide->idf[f] = 1 + 3 * clf_rng_uniform(rng);
-	for (size_t i = 0; i < F * wide->C; i++)
-		wide->kernel[i] = clf_float_from_half(clf_half_from_float(4 * clf_rng_uniform(rng) - 2));
-	for (size_t k = 0; k < wide->C; k++)
-		wide->bias[k] = 2 * clf_rng_uniform(rng) - 1;
-	clf_grams_free(&grams);
-}
-
 ClfModel *
 unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 				  int classes, uint64_t seed)
@@ -527,14 +466,11 @@ unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 	static const char *const words[] = {"apple", "bridge", "cloud", "dance", "ember", "\xE4\xB8\xAD"};
 	ClfModel   *model;
 	ClfError	error;
-	ClfRng		rng;
 	char		string[32];
 
 	if (clf_model_new(allocator, &model, &error) != CLF_OK)
 		give_up(error.message, "unit_random_model");
 	model->config = *config;
-	model->tokenizer_version = CLF_TOKENIZER_VERSION;
-	strcpy(model->icu_version, "72.1");
 	for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
 		add_string(&model->words, words[i]);
 	for (int i = 0; i < 4; i++)
@@ -547,26 +483,7 @@ unit_random_model(const ClfAllocator *allocator, const ClfConfig *config,
 		snprintf(string, sizeof string, "class%d", i);
 		add_string(&model->labels, string);
 	}
-	if (clf_model_allocate(model, &error) != CLF_OK)
-		give_up(error.message, "unit_random_model");
-	for (uint32_t i = 0; i < model->words.count; i++)
-		model->word_rows[i] = 7 * i + 1;
-	clf_rng_seed(&rng, seed, 0);
-	for (int i = 0; i < model->table.count; i++)
-	{
-		const ClfTensor *tensor = &model->table.tensors[i];
-		float	   *values = clf_model_tensor(model, i);
-
-		for (size_t k = 0; k < tensor->rows * tensor->columns; k++)
-			values[k] = 1.2f * clf_rng_uniform(&rng) - 0.6f;
-		for (size_t row = 0; row < tensor->rows; row++)
-			clf_storage_round_row(config, tensor, values + row * tensor->columns);
-	}
-	model->scale[0] = clf_has_deep(config) ? 0.75f : 0;
-	model->scale[1] = clf_has_wide(config) ? 1.3f : 0;
-	if (clf_has_wide(config))
-		add_random_wide(model, &rng);
-	if (clf_model_prepare(model, &error) != CLF_OK)
+	if (fill_random_model(model, seed, &error) != CLF_OK)
 		give_up(error.message, "unit_random_model");
 	return model;
 }

@@ -648,7 +648,7 @@ ModelStoreAdd(const char *name, const NewVersion *content)
 	arguments[3] = CStringGetTextDatum(content->info);
 	arguments[4] = PointerGetDatum(content->bytes);
 	StoreBegin(&session);
-	run_query(QUERY_ADD, STORE_CHANGE, arguments, NULL);
+	run_query(QUERY_ADD, STORE_ADD, arguments, NULL);
 	StoreEnd(&session);
 	return DatumGetInt32(number);
 }

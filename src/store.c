@@ -265,18 +265,56 @@ get_plan(StoreQuery *query)
 	return plan;
 }
 
+/* ParamFetchHook */
+static ParamExternData *
+fetch_argument(ParamListInfo arguments, int number, bool speculative,
+			   ParamExternData *workspace)
+{
+	return &arguments->params[number - 1];
+}
+
+/*
+ * Arguments that are nobody's but the executor's.  A model is not copied into a
+ * plan as a constant, and auto_explain, which would log it, knows it neither
+ * from the plan nor from the list: BuildParamLogString leaves lists with a
+ * hook alone.
+ */
+static ParamListInfo
+make_arguments(const StoreQuery *query, const Datum *values, const char *nulls)
+{
+	int			count = SPI_getargcount(query->plan);
+	ParamListInfo arguments = makeParamList(count);
+
+	arguments->paramFetch = fetch_argument;
+	for (int i = 0; i < count; i++)
+		arguments->params[i] = (ParamExternData)
+	{
+		.value = values[i],
+			.isnull = nulls != NULL && nulls[i] == 'n',
+			.ptype = query->arguments[i]
+	};
+	return arguments;
+}
+
 uint64
 StoreRun(StoreQuery *query, StoreView view, Datum *arguments, const char *nulls)
 {
 	SPIPlanPtr	plan = get_plan(query);
+	SPIExecuteOptions options = {.read_only = view == STORE_ACTIVE || view == STORE_LATEST};
+	bool		latest = view == STORE_LATEST || view == STORE_CHANGE;
 	int			result;
 
-	if (view == STORE_ACTIVE)
-		result = SPI_execute_plan(plan, arguments, nulls, true, 0);
+	options.params = make_arguments(query, arguments, nulls);
+	if (latest)
+		PushActiveSnapshot(GetLatestSnapshot());
+	if (view == STORE_CHANGE && IsolationUsesXactSnapshot())
+		/* the other would look with the transaction's own */
+		result = SPI_execute_snapshot(plan, arguments, nulls, GetActiveSnapshot(),
+									  InvalidSnapshot, false, true, 0);
 	else
-		result = SPI_execute_snapshot(plan, arguments, nulls,
-									  GetLatestSnapshot(), InvalidSnapshot,
-									  view == STORE_LATEST, true, 0);
+		result = SPI_execute_plan_extended(plan, &options);
+	if (latest)
+		PopActiveSnapshot();
 	if (result < 0)
 		elog(ERROR, "query on the tables of textclf failed: %s",
 			 SPI_result_code_string(result));

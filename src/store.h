@@ -28,7 +28,8 @@ typedef enum StoreView
 {
 	STORE_ACTIVE,				/* reads what the calling statement sees */
 	STORE_LATEST,				/* reads what is committed now */
-	STORE_CHANGE				/* reads that too, and writes */
+	STORE_CHANGE,				/* reads that too, and writes */
+	STORE_ADD					/* reads nothing, and writes what it is given */
 } StoreView;
 
 /* What StoreEnd restores. */

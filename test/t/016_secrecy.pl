@@ -74,16 +74,26 @@ for my $statement (sprintf($train, 'docs', ''), q{SELECT count(textclf_tokens('m
 	$errors++ if $status != 0;
 }
 
+# auto_explain, set to tell all: of our own statements, too
+my ($status, $out, $err) = $node->psql('postgres', q{
+	LOAD 'auto_explain';
+	SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on; SET auto_explain.log_verbose = on;
+	} . sprintf($train, 'docs', '') . q{;
+	SELECT textclf_import('copy', textclf_export('m'))});
+is($status, 0, 'training and import under auto_explain') or diag($err);
+
 sub found
 {
 	my ($where) = @_;
 
-	return join(', ', grep { index(lc $where, $_) >= 0 } @secrets);
+	return join(', ', grep { index(lc $where, $_) >= 0 || index($where, unpack('H*', $_)) >= 0 } @secrets);
 }
 note("$errors errors of " . (@statements + 2) . ' statements');
 cmp_ok($errors, '>', 12, 'most of it goes wrong');
 is(found($told), '', 'no word of a text is told to the client');
-is(found(PostgreSQL::Test::Utils::slurp_file($node->logfile)), '', 'nor to the log of the server');
+my $log = PostgreSQL::Test::Utils::slurp_file($node->logfile);
+is(found($log), '', 'nor to the log of the server');
+like($log, qr/Query Text: INSERT INTO public\.textclf_version /, 'which has the statement that stores a model');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query ~ 'secret[a-j]{2}' AND pid <> pg_backend_pid()}),
 	'0', 'nor to pg_stat_activity');
 

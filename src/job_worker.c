@@ -21,6 +21,7 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
+#include "storage/ipc.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
@@ -33,7 +34,10 @@
 #include "compat.h"
 #include "jobs.h"
 #include "remarks.h"
+#include "store.h"
 #include "training.h"
+
+#define LOOK_MS		2000		/* between looks whether the extension is still there */
 
 /* The job of this process. */
 typedef struct JobRun
@@ -45,6 +49,8 @@ typedef struct JobRun
 	JobProgress progress;
 	const TrainRequest *request;
 	StringInfo	remarks;		/* NULL: nothing to remark on yet */
+	TimestampTz looked;			/* at changes of the extension */
+	uint64		changes;		/* StoreChanges() when the job was known to be there */
 } JobRun;
 
 /* ---- transactions ----------------------------------------------------- */
@@ -85,30 +91,6 @@ enter_phase(JobRun *run, JobPhase phase, const char *activity)
 	JobSegmentTell(run->segment, phase, &run->progress);
 	pgstat_report_activity(STATE_RUNNING, text);
 	pfree(text);
-}
-
-/* TrainReporter */
-static void
-report_progress(void *context, const Training *training, const TrainProgress *told)
-{
-	JobRun	   *run = context;
-	JobProgress *progress = &run->progress;
-	bool		preparing = told->engine.phase == CLF_PHASE_PREPARE;
-
-	if (run->remarks == NULL && !preparing)
-	{
-		run->remarks = makeStringInfo();
-		RemarkOrigin(run->remarks, run->request, training);
-	}
-	if (told->epochs_done > 0)
-	{
-		progress->epoch = (int32) ceil(told->epochs_done);
-		progress->epochs = told->engine.epochs;
-		progress->loss = told->figures.loss;
-		progress->rows_per_second = told->rows_per_second;
-		progress->seconds_left = told->seconds_left;
-	}
-	JobSegmentTell(run->segment, preparing ? JOB_PREPARING : JOB_TRAINING, progress);
 }
 
 /* ---- the job ---------------------------------------------------------- */
@@ -156,6 +138,40 @@ get_job(const JobRun *run)
 }
 
 /*
+ * Leave if the extension has been dropped, and the job with it: nobody could see or
+ * stop this process any more.  A transaction without a snapshot reads invalidation
+ * messages; only if these say so is there another that looks.
+ */
+static void
+look_for_job(JobRun *run)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	bool		exists;
+
+	if (!TimestampDifferenceExceeds(run->looked, now, LOOK_MS))
+		return;
+	run->looked = now;
+	StartTransactionCommand();
+	CommitTransactionCommand();
+	leave_transaction(run);
+	if (StoreChanges() == run->changes)
+		return;
+
+	begin_transaction(run);
+	MemoryContextSwitchTo(TopTransactionContext);
+	run->changes = StoreChanges();
+	exists = StoreExists() && get_job(run) != NULL;
+	commit_transaction(run);
+	if (!exists)
+	{
+		ereport(LOG,
+				(errmsg("textclf job %lld ends, as its extension was dropped",
+						(long long) run->job->id)));
+		proc_exit(0);
+	}
+}
+
+/*
  * Read the job's row.  False if there is no such job: it was rolled back, or
  * cancelled in the transaction that asked for it.
  */
@@ -170,6 +186,7 @@ take_job(JobRun *run)
 		JobStoreTrim();
 		JobStoreApplySettings(run->job);
 	}
+	run->changes = StoreChanges();
 	commit_transaction(run);
 	return run->job != NULL && run->job->outcome.state == JOB_UNFINISHED;
 }
@@ -189,6 +206,31 @@ check_request(JobRun *run, TrainRequest *request)
 	TrainRequestInit(request, job->source, job->text_column, job->label_column,
 					 job->model, job->options);
 	commit_transaction(run);
+}
+
+/* TrainReporter */
+static void
+report_progress(void *context, const Training *training, const TrainProgress *told)
+{
+	JobRun	   *run = context;
+	JobProgress *progress = &run->progress;
+	bool		preparing = told->engine.phase == CLF_PHASE_PREPARE;
+
+	if (run->remarks == NULL && !preparing)
+	{
+		run->remarks = makeStringInfo();
+		RemarkOrigin(run->remarks, run->request, training);
+	}
+	if (told->epochs_done > 0)
+	{
+		progress->epoch = (int32) ceil(told->epochs_done);
+		progress->epochs = told->engine.epochs;
+		progress->loss = told->figures.loss;
+		progress->rows_per_second = told->rows_per_second;
+		progress->seconds_left = told->seconds_left;
+	}
+	JobSegmentTell(run->segment, preparing ? JOB_PREPARING : JOB_TRAINING, progress);
+	look_for_job(run);
 }
 
 /* Store the version and that the job is done, or neither. */

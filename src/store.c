@@ -204,6 +204,12 @@ StoreExists(void)
 	return OidIsValid(get_extension_oid(EXTENSION_NAME, true));
 }
 
+uint64
+StoreChanges(void)
+{
+	return invalidations;
+}
+
 Oid
 StoreExtension(void)
 {

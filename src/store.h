@@ -61,6 +61,12 @@ extern Datum StoreColumn(int column, bool *isnull);
 /* Does the extension exist, as this transaction sees it? */
 extern bool StoreExists(void);
 
+/*
+ * Changes with what may have changed the extension, as far as invalidation
+ * messages were read; costs nothing and needs no transaction.
+ */
+extern uint64 StoreChanges(void);
+
 /* OID of the extension; changes if it is dropped and created again. */
 extern Oid	StoreExtension(void);
 

@@ -321,6 +321,8 @@ ok( wait_until(sub { $node->safe_psql('other', q{SELECT count(*) FROM textclf_jo
 like(sqlstate($node, 'postgres', 'DROP DATABASE other'), qr/^55006:/, 'keeps it from being dropped, as any session');
 $node->safe_psql('other', q{SET client_min_messages = warning; DROP EXTENSION textclf; CREATE EXTENSION textclf});
 is($node->safe_psql('other', 'SELECT count(*) FROM textclf_jobs'), '0', 'the extension can be dropped meanwhile');
+ok( wait_until(sub { ask(q{SELECT count(*) FROM pg_stat_activity WHERE datname = 'other' AND backend_type LIKE 'textclf %'}) eq '0' }, 30),
+	'after which its job ends');
 $node->safe_psql('other', qq{SELECT textclf_train_background('rows', 'doc', 'label', 'm', '$short')});
 ok( wait_until(sub { $node->safe_psql('other', q{SELECT state FROM textclf_jobs}) eq 'done' }, 60), 'and created again');
 is($node->safe_psql('other', 'SELECT count(*) FROM textclf_version'), '1', 'with its own jobs alone');

@@ -114,12 +114,10 @@ next_settings(ClfTrainer *trainer, ClfError *error)
 			return CLF_OK;
 		case CLF_SEARCH_CHARS:
 			search->step = CLF_SEARCH_MIDDLE;
-			if (!search->char_ngrams)
-			{
-				start_fit(trainer, false, search->cost);
-				return CLF_OK;
-			}
-			/* FALLTHROUGH */
+			if (search->char_ngrams)	/* the fit at hand is the one at the middle cost */
+				return next_settings(trainer, error);
+			start_fit(trainer, false, search->cost);
+			return CLF_OK;
 		case CLF_SEARCH_MIDDLE:
 			trainer->fit.max_passes = SEARCH_PASSES;
 			if (cost_open && is_affordable(trainer))

@@ -261,7 +261,6 @@ clf_config_check(const ClfConfig *config, ClfError *error)
 /* ---- values that suit the rows ---- */
 
 #define LONGEST_TEXT 256		/* tokens, unless option maxlen says otherwise */
-#define FEW_ROWS 20000
 #define PRIVATE_ROWS 1000		/* what a single one of so many says is not learned */
 #define LEAST_UPDATES 300		/* of a training, however few its rows */
 
@@ -320,16 +319,16 @@ suit_bilstm(ClfConfig *config, size_t rows)
 	double		updates;		/* of an epoch */
 
 	set_int(&config->num_words, 50000);
-	set_int(&config->embedding_dim, rows < FEW_ROWS ? 64 : 128);
-	set_int(&config->units, rows < FEW_ROWS ? 64 : 96);
+	set_int(&config->embedding_dim, rows < CLF_FEW_ROWS ? 64 : 128);
+	set_int(&config->units, rows < CLF_FEW_ROWS ? 64 : 96);
 	set_int(&config->layers, 1);
 	set_int(&config->bidirectional, 1);
 	set_int(&config->pooling, CLF_POOLING_MAX_MEAN);
 	set_real(&config->dropout, 0.5);
-	set_real(&config->word_dropout, rows < FEW_ROWS ? 0.1 : 0.3);
+	set_real(&config->word_dropout, rows < CLF_FEW_ROWS ? 0.1 : 0.3);
 	set_int(&config->schedule, CLF_SCHEDULE_LINEAR);
 	set_real(&config->clip_norm, 1.0);
-	set_int(&config->batch_size, between(8, (double) rows / 100, rows < FEW_ROWS ? 32 : 64));
+	set_int(&config->batch_size, between(8, (double) rows / 100, rows < CLF_FEW_ROWS ? 32 : 64));
 	set_int(&config->early_stopping, 3);
 	set_real(&config->learning_rate, config->optimizer == CLF_OPTIMIZER_ADAM ||
 			 config->optimizer == CLF_OPTIMIZER_RMSPROP ? 0.002 : 0.1);
@@ -345,10 +344,10 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 {
 	set_real(&config->validation_split,
 			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
-	if (rows >= FEW_ROWS || config->validation_split == 0 || !clf_has_wide(config))
+	if (rows >= CLF_FEW_ROWS || config->validation_split == 0 || !clf_has_wide(config))
 	{
 		/* otherwise the validation rows decide, see course_wide.c */
-		set_int(&config->char_ngrams, rows < FEW_ROWS);
+		set_int(&config->char_ngrams, rows < CLF_FEW_ROWS);
 		set_real(&config->wide_c, 10);
 	}
 	set_int(&config->min_rows, rows < PRIVATE_ROWS ? 1 : 2);

@@ -35,9 +35,9 @@ is_searching(const ClfTrainer *trainer)
 	return trainer->config.char_ngrams < 0 || trainer->config.wide_c < 0;
 }
 
-/* Fit the branch to the training rows with these settings. */
+/* Fit the branch to so many rows, from the first, with these settings. */
 static void
-start_fit(ClfTrainer *trainer, bool char_ngrams, double cost)
+start_fit(ClfTrainer *trainer, size_t rows, bool char_ngrams, double cost)
 {
 	size_t		used;
 	size_t		limit = trainer->host.memory_limit;
@@ -45,7 +45,7 @@ start_fit(ClfTrainer *trainer, bool char_ngrams, double cost)
 	clf_widefit_free(&trainer->fit);
 	used = trainer->mem.used;
 	clf_widefit_init(&trainer->fit, &trainer->mem, trainer->kernels, &trainer->data,
-					 trainer->class_weight, char_ngrams, (float) cost,
+					 rows, trainer->class_weight, char_ngrams, (float) cost,
 					 limit > used ? limit - used : 0);
 	trainer->stage = STAGE_WIDE;
 }
@@ -57,7 +57,8 @@ clf_course_wide_start(ClfTrainer *trainer)
 
 	trainer->search.best_loss = INFINITY;
 	trainer->search.step = config->char_ngrams < 0 ? CLF_SEARCH_WORDS : CLF_SEARCH_MIDDLE;
-	start_fit(trainer, config->char_ngrams > 0, config->wide_c > 0 ? config->wide_c : MIDDLE_COST);
+	start_fit(trainer, trainer->data.training_rows,
+			  config->char_ngrams > 0, config->wide_c > 0 ? config->wide_c : MIDDLE_COST);
 }
 
 /* The linear branch is done, and with it the dictionary. */
@@ -78,7 +79,11 @@ try_cost(ClfTrainer *trainer, ClfSearchStep step, double cost, ClfError *error)
 	return clf_widefit_restart(&trainer->fit, trainer->data.training_rows, (float) cost, error);
 }
 
-/* The settings are decided: learn from all rows, or bring back the best fit. */
+/*
+ * The settings are decided: learn from all rows, or bring back the best fit.
+ * Where rows are few, those of the validation have many an n-gram that the
+ * others do not have often enough: all are counted and selected anew.
+ */
 static ClfStatus
 end_search(ClfTrainer *trainer, ClfError *error)
 {
@@ -95,6 +100,12 @@ end_search(ClfTrainer *trainer, ClfError *error)
 		finish_wide(trainer);
 		return CLF_OK;
 	}
+	if (rows > trainer->data.training_rows && rows < CLF_FEW_ROWS)
+	{
+		start_fit(trainer, rows, config->char_ngrams > 0, config->wide_c);
+		trainer->stage = STAGE_WIDE_REFIT;
+		return CLF_OK;
+	}
 	return clf_widefit_restart(&trainer->fit, rows, (float) config->wide_c, error);
 }
 
@@ -109,14 +120,14 @@ next_settings(ClfTrainer *trainer, ClfError *error)
 	{
 		case CLF_SEARCH_WORDS:
 			search->step = CLF_SEARCH_CHARS;
-			start_fit(trainer, true, search->cost);
+			start_fit(trainer, trainer->data.training_rows, true, search->cost);
 			trainer->fit.max_passes = SEARCH_PASSES;
 			return CLF_OK;
 		case CLF_SEARCH_CHARS:
 			search->step = CLF_SEARCH_MIDDLE;
 			if (search->char_ngrams)	/* the fit at hand is the one at the middle cost */
 				return next_settings(trainer, error);
-			start_fit(trainer, false, search->cost);
+			start_fit(trainer, trainer->data.training_rows, false, search->cost);
 			return CLF_OK;
 		case CLF_SEARCH_MIDDLE:
 			trainer->fit.max_passes = SEARCH_PASSES;

@@ -114,6 +114,8 @@ extern bool clf_dataset_is_validation(const ClfDataset *data, uint64_t ordinal);
 
 /* ---- config.c: values that suit the rows ---- */
 
+#define CLF_FEW_ROWS 20000		/* from here on rows are not few */
+
 /* Replace "auto" in what is needed before the first row is added. */
 extern void clf_config_before_rows(ClfConfig *config);
 

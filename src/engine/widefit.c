@@ -28,7 +28,7 @@
 
 void
 clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
-				 ClfDataset *data, const float *class_weight,
+				 ClfDataset *data, size_t rows, const float *class_weight,
 				 bool char_ngrams, float cost, size_t memory)
 {
 	memset(fit, 0, sizeof *fit);
@@ -37,7 +37,7 @@ clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
 	fit->data = data;
 	fit->class_weight = class_weight;
 	fit->memory = memory;
-	fit->rows = data->training_rows;
+	fit->rows = rows;
 	fit->cost = cost;
 	fit->max_passes = CLF_LOGISTIC_PASSES;
 	clf_grams_init(&fit->grams, mem, char_ngrams);
@@ -272,7 +272,7 @@ select_grams(ClfWideFit *fit, ClfError *error)
 	{
 		uint32_t	rows_with = fit->rows_with[slot_of(fit, wide->hashes[f])];
 
-		wide->idf[f] = 1.0f + logf((1.0f + (float) fit->data->training_rows) /
+		wide->idf[f] = 1.0f + logf((1.0f + (float) fit->rows) /
 								   (1.0f + (float) rows_with));
 		fit->values += rows_with;
 	}

@@ -64,11 +64,12 @@ typedef struct ClfWideFit
 } ClfWideFit;
 
 /*
- * data is prepared; class_weight [C] must outlive the fit.  Within memory bytes
+ * data is prepared, and so many of its rows, from the first, are learned from;
+ * class_weight [C] must outlive the fit.  Within memory bytes
  * it uses as many n-grams and training rows as there is room for.
  */
 extern void clf_widefit_init(ClfWideFit *fit, ClfMem *mem, const ClfKernels *kernels,
-							 ClfDataset *data, const float *class_weight,
+							 ClfDataset *data, size_t rows, const float *class_weight,
 							 bool char_ngrams, float cost, size_t memory);
 extern void clf_widefit_free(ClfWideFit *fit);
 

@@ -144,6 +144,25 @@ best_fit_comes_back(void)
 	forget(&host, &found);
 }
 
+/* With refit the model has n-grams that only validation rows hold, for every row has one of its own. */
+static void
+refit_knows_all_rows(void)
+{
+	size_t		grams[2];
+
+	for (int refit = 0; refit < 2; refit++)
+	{
+		UnitHost	host;
+		Found		found;
+
+		search(&host, CLF_SEARCH_WORK, 0, refit, &found);
+		CHECK(found.char_ngrams == 1, "without character n-grams");
+		grams[refit] = found.model->wide.F;
+		forget(&host, &found);
+	}
+	CHECK(grams[1] >= grams[0] + 40, "%zu n-grams of all rows, %zu of the training rows", grams[1], grams[0]);
+}
+
 int
 main(void)
 {
@@ -151,5 +170,6 @@ main(void)
 	RUN(work_is_bounded);
 	RUN(clock_decides_nothing);
 	RUN(best_fit_comes_back);
+	RUN(refit_knows_all_rows);
 	return UNIT_RESULT();
 }

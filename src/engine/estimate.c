@@ -25,7 +25,7 @@ clf_predict_seconds(const ClfModel *model, double bytes, bool together)
 
 	if (clf_has_wide(config))
 	{
-		double		grams = config->char_ngrams ? 4 * bytes : 2 * tokens;
+		double		grams = config->char_ngrams ? 4 * bytes : 3 * tokens;
 
 		seconds += grams * (GRAM_SECONDS + C * PRODUCT_SECONDS);
 	}

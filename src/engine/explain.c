@@ -83,7 +83,7 @@ struct ClfExplainer
 	/* with a linear branch */
 	ClfGrams	grams;
 	size_t	   *first_gram;		/* [count + 1] */
-	uint8_t    *spans;			/* [count] see ClfGrams */
+	ClfReach   *reach;			/* [count] */
 	ClfWideScratch wide_scratch;
 	float	   *margins;		/* [C] of the text */
 
@@ -117,7 +117,7 @@ clf_explainer_free(ClfExplainer *explainer)
 	clf_mem_free(from, explainer->fused);
 	clf_grams_free(&explainer->grams);
 	clf_mem_free(from, explainer->first_gram);
-	clf_mem_free(from, explainer->spans);
+	clf_mem_free(from, explainer->reach);
 	clf_wide_scratch_free(&explainer->wide_scratch);
 	clf_mem_free(from, explainer->margins);
 	clf_network_free(&explainer->network);
@@ -145,8 +145,8 @@ prepare_wide(ClfExplainer *explainer, ClfError *error)
 		return status;
 	explainer->margins = clf_mem_alloc(mem, model->labels.count, sizeof(float));
 	explainer->first_gram = clf_mem_alloc(mem, count + 1, sizeof *explainer->first_gram);
-	explainer->spans = clf_mem_alloc(mem, count, 1);
-	if (explainer->margins == NULL || explainer->first_gram == NULL || explainer->spans == NULL)
+	explainer->reach = clf_mem_alloc(mem, count, sizeof *explainer->reach);
+	if (explainer->margins == NULL || explainer->first_gram == NULL || explainer->reach == NULL)
 		return clf_fail_memory(error);
 	clf_grams_init(grams, mem, model->config.char_ngrams);
 	clf_grams_start(grams);
@@ -157,7 +157,7 @@ prepare_wide(ClfExplainer *explainer, ClfError *error)
 		explainer->first_gram[i] = grams->count;
 		if (!clf_grams_add(grams, token->text, token->length))
 			return clf_fail_memory(error);
-		explainer->spans[i] = (uint8_t) grams->spans;
+		explainer->reach[i] = grams->reach;
 	}
 	explainer->first_gram[count] = grams->count;
 	return clf_wide_margins(&model->wide, &explainer->wide_scratch, clf_kernels(), grams,
@@ -466,10 +466,13 @@ add_wide(ClfExplainer *explainer, ClfError *error)
 		for (size_t g = explainer->first_gram[i]; g < explainer->first_gram[i + 1]; g++)
 		{
 			size_t		place = g - explainer->first_gram[i];
-			size_t		span = place < explainer->spans[i] ? place + 1 : 1;
+			ClfReach	reach = explainer->reach[i];
+			bool		skips = reach.skips && place == reach.spans;
+			size_t		step = skips ? 2 : 1;
+			size_t		n = skips ? 2 : place < reach.spans ? place + 1 : 1;
 
-			for (size_t back = 0; back < span; back++)
-				explainer->weights[i - back] += model->scale[1] * shares[g] / (double) span;
+			for (size_t back = 0; back < n; back++)
+				explainer->weights[i - back * step] += model->scale[1] * shares[g] / (double) n;
 		}
 	clf_mem_free(&explainer->mem, shares);
 	return status;

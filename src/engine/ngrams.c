@@ -12,6 +12,8 @@
 
 #define CHAR_SEED UINT64_C(0x452821E638D01377)	/* keeps characters apart from words */
 #define SHAPE_SEED UINT64_C(0xC0AC29B7C97C50DD) /* and shapes of numbers from both */
+#define SKIP_SEED UINT64_C(0xBE5466CF34E90C6C)	/* pairs that skip a word from those that do not */
+#define OPENING_SEED UINT64_C(0x3F84D5B5B5470917)	/* and the first word from itself elsewhere */
 #define SHAPE_BYTES 3			/* of the shortest number that has a shape */
 #define LONG_NUMBER 5			/* bytes of one that is likely a code or a phone's */
 #define LONGEST_CHARS 5
@@ -100,6 +102,27 @@ push_shape(ClfGrams *grams, const char *token, size_t length)
 		push(grams, clf_hash_bytes(shape, LONG_NUMBER, ~SHAPE_SEED));
 }
 
+/*
+ * Pairs with a word of any kind between them, and the word that opens a text:
+ * "what ... mean", "not ... good".  Characters of unsegmented scripts stand too
+ * close for that.
+ */
+static void
+push_far(ClfGrams *grams, ClfGramToken this)
+{
+	const ClfGramToken *previous = grams->previous;
+
+	if (this.single)
+		return;
+	if (previous[0].hash == 0)
+		push(grams, clf_hash_mix(OPENING_SEED, this.hash));
+	else if (previous[1].hash != 0 && !previous[1].single)
+	{
+		push(grams, clf_hash_mix(previous[1].hash ^ SKIP_SEED, this.hash));
+		grams->reach.skips = true;
+	}
+}
+
 bool
 clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 {
@@ -112,19 +135,20 @@ clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 					  sizeof *grams->hashes))
 		return false;
 	push(grams, this.hash);
-	grams->spans = 1;
+	grams->reach = (ClfReach) {.spans = 1};
 	if (previous[0].hash != 0)
 	{
 		uint64_t	pair = clf_hash_mix(previous[0].hash, this.hash);
 
 		push(grams, pair);
-		grams->spans = 2;
+		grams->reach.spans = 2;
 		if (this.single && previous[0].single && previous[1].hash != 0 && previous[1].single)
 		{
 			push(grams, clf_hash_mix(previous[1].hash, pair));
-			grams->spans = 3;
+			grams->reach.spans = 3;
 		}
 	}
+	push_far(grams, this);
 	if (length >= SHAPE_BYTES && token[0] >= '0' && token[0] <= '9')
 		push_shape(grams, token, length);
 	if (grams->chars && !this.single && length > 1)

@@ -2,8 +2,9 @@
  * ngrams.h
  *	  The features of the linear branch: hashed n-grams of a text's tokens.
  *
- * Words: each one, each two neighbours, and with option char_ngrams the
- * character 2- to 5-grams inside each word and its borders.  Characters of
+ * Words: each one, each two neighbours, each two with one between them, the
+ * first of the text as such, and with option char_ngrams the character 2- to
+ * 5-grams inside each word and its borders.  Characters of
  * scripts that do not separate words: 1- to 3-grams of neighbours.  Numbers:
  * what they look like, too.
  */
@@ -21,6 +22,13 @@ typedef struct ClfGramToken
 	bool		single;			/* a character of an unsegmented script */
 } ClfGramToken;
 
+/* The tokens that the n-grams of a token are of, in their order. */
+typedef struct ClfReach
+{
+	uint8_t		spans;			/* the first ones are of 1, 2, .. spans tokens, */
+	bool		skips;			/* the next one of it and the second before it, */
+} ClfReach;						/* and all others of it alone */
+
 /* Collects the hashes of a text's n-grams, repetitions included. */
 typedef struct ClfGrams
 {
@@ -30,8 +38,7 @@ typedef struct ClfGrams
 	size_t		capacity;
 	size_t		count;
 	ClfGramToken previous[2];	/* the tokens before; hash 0: none */
-	int			spans;			/* of the last token's n-grams, the first ones are of
-								 * 1, 2, .. spans tokens, the others of it alone */
+	ClfReach	reach;			/* of the last token */
 } ClfGrams;
 
 extern void clf_grams_init(ClfGrams *grams, ClfMem *mem, bool chars);

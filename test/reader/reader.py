@@ -18,6 +18,8 @@ DTYPES = {"F32": "<f4", "F16": "<f2", "I8": "i1", "U32": "<u4", "U8": "u1"}
 
 WORD_SEED = 0x243F6A8885A308D3
 CHARACTER_SEED = 0x452821E638D01377
+SKIP_SEED = 0xBE5466CF34E90C6C
+OPENING_SEED = 0x3F84D5B5B5470917
 SHAPE_SEED = 0xC0AC29B7C97C50DD
 LONG_NUMBER_SEED = 0x3F53D6483683AF22
 WIDE_TOKENS = 1024
@@ -107,6 +109,8 @@ def ngrams(words, characters):
     hashes = [hash_bytes(word.encode(), WORD_SEED) for word in words]
     result = [fold(h) for h in hashes]
     result += [fold(mix(a, b)) for a, b in zip(hashes, hashes[1:])]
+    result += [fold(mix(a ^ SKIP_SEED, b)) for a, b in zip(hashes, hashes[2:])]
+    result += [fold(mix(OPENING_SEED, h)) for h in hashes[:1]]
     for word in words:
         if len(word) >= 3 and word[0].isdigit() and all(c.isdigit() or c in ".," for c in word):
             shape = "".join("0" if c.isdigit() else c for c in word).encode()

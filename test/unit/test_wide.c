@@ -14,7 +14,9 @@
 
 /* ---- n-grams ---- */
 
-#define CHAR_SEED UINT64_C(0x452821E638D01377)	/* as FORMAT.md says */
+#define CHAR_SEED UINT64_C(0x452821E638D01377)	/* as FORMAT.md says, and the next two */
+#define SKIP_SEED UINT64_C(0xBE5466CF34E90C6C)
+#define OPENING_SEED UINT64_C(0x3F84D5B5B5470917)
 
 static UnitMemory memory;
 static ClfMem mem;
@@ -79,13 +81,17 @@ static void
 hashes_of_the_format(void)
 {
 	static const char *const tokens[] = {"apple", "x", NULL};
+	static const char *const skipping[] = {"apple", "b", "x", NULL};
 
 	CHECK(clf_hash_bytes("", 0, CLF_HASH_SEED) == UINT64_C(0xB568F28CC908DD44), "of nothing");
 	CHECK(word("apple") == UINT64_C(0xE144A71E1E14B74B), "of a word");
 	start_grams(true);
 	add_tokens(tokens);
-	CHECK(grams.hashes[0] == 0xFF501055 && times(0x70F46F36) == 1 && times(0xBA4A7FDA) == 1,
+	CHECK(grams.hashes[0] == 0xFF501055 && times(0x70F46F36) == 1 && times(0xBA4A7FDA) == 1 && times(0x73AE0ADE) == 1,
 		  "of n-grams");
+	clf_grams_start(&grams);
+	add_tokens(skipping);
+	CHECK(times(0x1A5593) == 1, "of a pair that skips a token");
 	end_grams();
 }
 
@@ -96,13 +102,17 @@ words_and_pairs(void)
 
 	start_grams(false);
 	add_tokens(tokens);
-	CHECK(grams.count == 4 + 3, "%zu n-grams", grams.count);
+	CHECK(grams.count == 4 + 3 + 2 + 1, "%zu n-grams", grams.count);
 	CHECK(times(fold(word("red"))) == 2 && times(fold(word("fish"))) == 2, "words");
 	CHECK(times(fold(clf_hash_mix(word("red"), word("fish")))) == 2 &&
 		  times(fold(clf_hash_mix(word("fish"), word("red")))) == 1, "pairs");
+	CHECK(times(fold(clf_hash_mix(word("red") ^ SKIP_SEED, word("red")))) == 1 &&
+		  times(fold(clf_hash_mix(word("fish") ^ SKIP_SEED, word("fish")))) == 1, "pairs that skip a word");
+	CHECK(times(fold(clf_hash_mix(OPENING_SEED, word("red")))) == 1 &&
+		  times(fold(clf_hash_mix(OPENING_SEED, word("fish")))) == 0, "the opening");
 	clf_grams_start(&grams);
 	add_tokens(tokens + 3);
-	CHECK(grams.count == 1, "a text knows the one before");
+	CHECK(grams.count == 2, "a text knows the one before");
 	end_grams();
 }
 
@@ -134,14 +144,14 @@ shapes_of_numbers(void)
 
 	start_grams(false);
 	add_tokens(price);
-	CHECK(grams.count == 3 && times(0x59DFB570) == 1 && times(0x606901FB) == 1, "of a price");
+	CHECK(grams.count == 4 && times(0x59DFB570) == 1 && times(0x606901FB) == 1, "of a price");
 	clf_grams_start(&grams);
 	add_tokens(codes);
-	CHECK(grams.count == 5 + 4 + 2 && times(fold(clf_hash_bytes("00000", 5, seed))) == 1 &&
+	CHECK(grams.count == 5 + 4 + 3 + 1 + 2 && times(fold(clf_hash_bytes("00000", 5, seed))) == 1 &&
 		  times(fold(clf_hash_bytes("00000", 5, ~seed))) == 1, "of a code among others");
 	clf_grams_start(&grams);
 	add_tokens(longest);
-	CHECK(grams.count == 3 && times(fold(clf_hash_bytes("00000000000", 11, seed))) == 1 &&
+	CHECK(grams.count == 4 && times(fold(clf_hash_bytes("00000000000", 11, seed))) == 1 &&
 		  times(fold(clf_hash_bytes("00000", 5, ~seed))) == 1, "of a phone number");
 	end_grams();
 }
@@ -158,24 +168,24 @@ characters_of_words(void)
 
 	start_grams(true);
 	add_tokens(tokens);
-	CHECK(grams.count == 1 + 6, "%zu n-grams", grams.count);
+	CHECK(grams.count == 2 + 6, "%zu n-grams", grams.count);
 	for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
 		CHECK(times_chars(all[i]) == 1, "\"%s\"", all[i]);
 	clf_grams_start(&grams);
 	add_tokens(accents);		/* 5 characters with the spaces: 4 + 3 + 2 + 1 */
-	CHECK(grams.count == 1 + 10, "%zu n-grams with accents", grams.count);
+	CHECK(grams.count == 2 + 10, "%zu n-grams with accents", grams.count);
 	CHECK(times_chars("\xC3\xA9t") == 1 && times_chars(" \xC3\xA9") == 1, "characters of two bytes");
 	clf_grams_start(&grams);
 	add_tokens(short_one);
-	CHECK(grams.count == 1, "a word of one byte has %zu", grams.count);
+	CHECK(grams.count == 2, "a word of one byte has %zu", grams.count);
 	memset(longest, 'x', CLF_MAX_TOKEN_BYTES);
 	clf_grams_start(&grams);
 	add_tokens(long_one);
-	CHECK(grams.count == 1 + 4 * (CLF_MAX_TOKEN_BYTES + 2) - 1 - 2 - 3 - 4, "the longest has %zu", grams.count);
+	CHECK(grams.count == 2 + 4 * (CLF_MAX_TOKEN_BYTES + 2) - 1 - 2 - 3 - 4, "the longest has %zu", grams.count);
 	end_grams();
 	start_grams(false);
 	add_tokens(tokens);
-	CHECK(grams.count == 1, "characters that were not asked for");
+	CHECK(grams.count == 2, "characters that were not asked for");
 	end_grams();
 }
 

@@ -50,6 +50,7 @@ CFLAGS_kernels_avx2 = -O3 -mavx2 -mfma
 CFLAGS_kernels_avx512 = -O3 -mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma \
 	-mprefer-vector-width=512
 CFLAGS_kernels_vnni = $(CFLAGS_kernels_avx512) -mavx512vnni
+CFLAGS_kernels_bf16 = $(CFLAGS_kernels_vnni) -mavx512bf16
 endif
 
 ENGINE_LIBS = $(shell pkg-config --libs icu-i18n icu-uc jansson) -ldl -lm

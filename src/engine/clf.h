@@ -775,7 +775,7 @@ extern void clf_helper_free(ClfHelper *helper);
 
 /* ---- the machine ------------------------------------------------------ */
 
-/* Name of the kernel set in use: "avx512vnni", "avx512",
+/* Name of the kernel set in use: "avx512bf16", "avx512vnni", "avx512",
  * "avx2" or "generic". */
 extern const char *clf_kernels_name(void);
 

@@ -98,6 +98,8 @@ list_buffers(ClfForward *forward, const ClfConfig *config, size_t ids, Buffer *l
 	list[count++] = (Buffer) {(void **) &forward->features, rows * packed->features * sizeof(float), -1};
 	list[count++] = (Buffer) {(void **) &forward->scores,
 	rows * packed->dense_blocks * CLF_BLOCK * sizeof(float), -1};
+	if (packed->form == CLF_PACKED_PAIRS)
+		list[count++] = (Buffer) {(void **) &forward->words, rows * states(forward) * sizeof(uint32_t), -1};
 	if (on_bytes(packed))
 	{
 		list[count++] = (Buffer) {(void **) &forward->embedded,
@@ -160,7 +162,7 @@ clf_forward_free(ClfForward *forward)
 		forward->offset, forward->inputs, forward->outputs,
 		forward->input_bytes, forward->output_bytes,
 		forward->gates, forward->gates_of, forward->x, forward->out,
-		forward->factor, forward->embedded, forward->cell, forward->zeros,
+		forward->factor, forward->embedded, forward->cell, forward->words, forward->zeros,
 		forward->zero_bytes, forward->features, forward->scores
 	};
 
@@ -420,9 +422,11 @@ take_step(ClfForward *forward, int layer, int direction, size_t step,
 		forward->kernels->lstm_step_bytes(rows, blocks, step % 2 != 0, gates, bytes, lstm->u_bytes,
 										  lstm->u_start, lstm->scale, forward->cell, h_out,
 										  bytes_out);
+	else if (lstm->u_pairs != NULL)
+		forward->kernels->lstm_step_pairs(rows, blocks, gates, h, lstm->u_pairs, forward->words,
+										  forward->cell, h_out);
 	else
-		forward->kernels->lstm_step(rows, blocks, gates, h, lstm->u, lstm->u_pairs,
-									forward->cell, h_out);
+		forward->kernels->lstm_step(rows, blocks, gates, h, lstm->u, forward->cell, h_out);
 }
 
 /* Bring near the gates of so many rows. */

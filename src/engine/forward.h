@@ -14,7 +14,7 @@
 #include "model.h"
 #include "packed.h"
 
-#define CLF_FORWARD_ROWS 24		/* sequences at a time, a multiple of every set's rows */
+#define CLF_FORWARD_ROWS CLF_STEP_ROWS	/* sequences at a time */
 
 typedef struct ClfSequence
 {
@@ -70,6 +70,7 @@ typedef struct ClfForward
 	uint8_t    *embedded;		/* [chunk, E'] embeddings as bytes */
 
 	float	   *cell;			/* [CLF_FORWARD_ROWS, H'] */
+	uint32_t   *words;			/* [CLF_FORWARD_ROWS, H'], the states for weights in pairs */
 	float	   *zeros;			/* [H'], the state before the first step */
 	uint8_t    *zero_bytes;		/* the same as bytes */
 	float	   *features;		/* [CLF_FORWARD_ROWS, width] */

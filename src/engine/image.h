@@ -11,7 +11,7 @@
 
 #include "model.h"
 
-#define CLF_IMAGE_VERSION 2		/* raise when the same header stands for other bytes */
+#define CLF_IMAGE_VERSION 3		/* raise when the same header stands for other bytes */
 
 typedef struct ClfImageStrings
 {

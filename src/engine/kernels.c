@@ -18,9 +18,17 @@ clf_kernels_available(const ClfKernels *sets[CLF_KERNEL_SETS])
 	if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
 		__builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
 	{
-		if (__builtin_cpu_supports("avx512vnni"))
+		bool		vnni = __builtin_cpu_supports("avx512vnni");
+		bool		bf16 = vnni && __builtin_cpu_supports("avx512bf16");
+
+		/* a product of bfloat16 takes AMD's CPUs as long as one of floats, others twice as long */
+		if (bf16 && __builtin_cpu_is("amd"))
+			sets[count++] = clf_kernels_bf16();
+		if (vnni)
 			sets[count++] = clf_kernels_vnni();
 		sets[count++] = clf_kernels_avx512();
+		if (bf16 && !__builtin_cpu_is("amd"))
+			sets[count++] = clf_kernels_bf16();
 	}
 	if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
 		sets[count++] = clf_kernels_avx2();

@@ -14,9 +14,10 @@
 #define CLF_LANES 16			/* units of a block in packed weights */
 #define CLF_BLOCK (4 * CLF_LANES)	/* the four gates i, f, c, o of such a block */
 #define CLF_PANEL 32			/* columns of weights that training reads together */
+#define CLF_STEP_ROWS 24		/* most rows of a step of prediction, a multiple of every set's rows */
 #define CLF_ZERO 128			/* what 0 is among the bytes of inputs and states */
 
-#define CLF_KERNEL_SETS 4		/* at most, on any platform */
+#define CLF_KERNEL_SETS 5		/* at most, on any platform */
 
 typedef struct ClfKernels
 {
@@ -82,14 +83,22 @@ typedef struct ClfKernels
 							float *const *out);
 
 	/*
-	 * One step of some texts.  gates[r] [blocks][CLF_BLOCK] are the projected
-	 * inputs.  Reads h[r] [H] with H = blocks * CLF_LANES, updates c [rows,H],
-	 * writes h_out[r] (not h[r] itself).  The weights are u or, if that is NULL,
-	 * u_pairs: the same numbers in either form give the same result, bit for bit.
+	 * One step of 1 to CLF_STEP_ROWS texts.  gates[r] [blocks][CLF_BLOCK] are the
+	 * projected inputs.  Reads h[r] [H] with H = blocks * CLF_LANES, updates c
+	 * [rows,H], writes h_out[r] (not h[r] itself).
 	 */
 	void		(*lstm_step) (size_t rows, size_t blocks, const float *const *gates,
-							  const float *const *h, const float *u, const uint32_t *u_pairs,
-							  float *c, float *const *h_out);
+							  const float *const *h, const float *u, float *c,
+							  float *const *h_out);
+
+	/*
+	 * The same on weights in pairs.  Set "avx512bf16" reads h to 16 bits and puts
+	 * what it reads into words [rows,H]; the others give what lstm_step gives on
+	 * the same numbers, bit for bit.
+	 */
+	void		(*lstm_step_pairs) (size_t rows, size_t blocks, const float *const *gates,
+									const float *const *h, const uint32_t *u, uint32_t *words,
+									float *c, float *const *h_out);
 
 	/* x[i] as bytes: q[i] - CLF_ZERO = x[i] * 127 / largest; returns largest |x| */
 	float		(*quantise) (size_t n, const float *x, uint8_t *q);
@@ -138,5 +147,6 @@ extern const ClfKernels *clf_kernels_generic(void);
 extern const ClfKernels *clf_kernels_avx2(void);
 extern const ClfKernels *clf_kernels_avx512(void);
 extern const ClfKernels *clf_kernels_vnni(void);
+extern const ClfKernels *clf_kernels_bf16(void);
 
 #endif							/* CLF_KERNELS_H */

@@ -31,33 +31,130 @@ typedef uint32_t PairsUnaligned __attribute__((vector_size(KERNELS_VECTOR * size
 
 /* ---- sums in single precision ---- */
 
-/*
- * Some weights for a gate, in row k of a block, from a lane on: floats or, two to a word,
- * their upper halves.  pairs and gate are constants where inlined, here and below.
- */
-INLINE Vector
-load_weights(const bool pairs, const void *w, size_t k, size_t lane, const size_t gate)
+/* sum[r * panels] += x[r][k] w for some rows, w being weights of the four gates */
+INLINE void
+multiply_add(const size_t rows, const size_t panels, Vector (*sum)[4], const void *const *x,
+			 size_t k, const Vector w[4])
 {
-	Pairs		both;
+#pragma GCC unroll 8
+	for (size_t r = 0; r < rows; r++)
+	{
+		float		value = ((const float *) x[r])[k];
 
-	if (!pairs)
-		return *(const VectorUnaligned *) ((const float *) w + (k * 4 + gate) * CLF_LANES + lane);
-	both = *(const PairsUnaligned *) ((const uint32_t *) w + (k * 2 + gate / 2) * CLF_LANES + lane);
-	return (Vector) (gate % 2 == 0 ? both << 16 : both & 0xFFFF0000);
+#pragma GCC unroll 4
+		for (size_t g = 0; g < 4; g++)
+			sum[r * panels][g] += value * w[g];
+	}
 }
+
+/* The same from where weights k of a block stand as floats. */
+INLINE void
+add_floats(const size_t rows, const size_t panels, Vector (*sum)[4], const void *const *x,
+		   size_t k, const float *w)
+{
+	Vector		weights[4];
+
+#pragma GCC unroll 4
+	for (size_t g = 0; g < 4; g++)
+		weights[g] = *(const VectorUnaligned *) (w + g * CLF_LANES);
+	multiply_add(rows, panels, sum, x, k, weights);
+}
+
+#if defined(__AVX512BF16__)
+
+/*
+ * x [K] as words [2][K / 2], each of two numbers: first x rounded to bfloat16,
+ * then what that leaves of x, rounded, too.  Both together have 16 bits and
+ * are within 2^-18 of x, relatively.
+ */
+INLINE void
+split(size_t K, const float *x, uint32_t *words)
+{
+	for (size_t k = 0; k < K; k += 16)
+	{
+		__m512		all = _mm512_loadu_ps(x + k);
+		__m256i		upper = (__m256i) _mm512_cvtneps_pbh(all);
+		__m512i		widened = _mm512_slli_epi32(_mm512_cvtepu16_epi32(upper), 16);
+		__m256i		lower = (__m256i) _mm512_cvtneps_pbh(all - _mm512_castsi512_ps(widened));
+
+		_mm256_storeu_si256((__m256i *) (words + k / 2), upper);
+		_mm256_storeu_si256((__m256i *) (words + (K + k) / 2), lower);
+	}
+}
+
+/*
+ * Weights k and k + 1 of a block, k being even, stand in pairs as the instruction
+ * takes them that adds two products to a sum.  x[r] [K] is split, so there are
+ * two of these where otherwise there would be two multiplications with additions,
+ * for which weights would have to be widened first.
+ * Whatever MXCSR says, the instruction rounds to nearest and takes denormal
+ * numbers for zeros.
+ */
+INLINE void
+add_pairs(const size_t rows, const size_t panels, Vector (*sum)[4], size_t K,
+		  const void *const *x, size_t k, const uint32_t *w)
+{
+	__m512bh	weights[4];
+
+#pragma GCC unroll 4
+	for (size_t g = 0; g < 4; g++)
+		weights[g] = (__m512bh) _mm512_loadu_si512(w + g * CLF_LANES);
+#pragma GCC unroll 8
+	for (size_t r = 0; r < rows; r++)
+#pragma GCC unroll 2
+		for (size_t part = 0; part < 2; part++)
+		{
+			int32_t		word = ((const int32_t *) x[r])[(part * K + k) / 2];
+			__m512bh	values = (__m512bh) _mm512_set1_epi32(word);
+
+#pragma GCC unroll 4
+			for (size_t g = 0; g < 4; g++)
+				sum[r * panels][g] = _mm512_dpbf16_ps(sum[r * panels][g], values, weights[g]);
+		}
+}
+
+#else
+
+/* Weights k and k + 1 of a block, k being even, which stand in pairs. */
+INLINE void
+add_pairs(const size_t rows, const size_t panels, Vector (*sum)[4], size_t K,
+		  const void *const *x, size_t k, const uint32_t *w)
+{
+#pragma GCC unroll 2
+	for (size_t part = 0; part < 2; part++)
+	{
+		Vector		weights[4];
+
+#pragma GCC unroll 4
+		for (size_t g = 0; g < 4; g++)
+		{
+			Pairs		both = *(const PairsUnaligned *) (w + g * CLF_LANES);
+
+			weights[g] = (Vector) (part == 0 ? both << 16 : both & 0xFFFF0000);
+		}
+		multiply_add(rows, panels, sum, x, k + part, weights);
+#if KERNELS_VECTOR == 8
+		/* with sums of several rows, 16 registers cannot keep the words: they are read again */
+		if (rows > 1)
+			__asm__("" : "+r"(w));
+#endif
+	}
+}
+
+#endif
 
 /*
  * out = init + x w for some rows and panels, both constants where inlined and
  * rows * panels at most SUMS.  Panels are counted from the start of a block's
- * weights, of which there may be several one after the other.
+ * weights, of which there may be several one after the other: floats or in
+ * pairs, which is a constant, too.
  */
 INLINE void
 sum_panels(const bool pairs, const size_t rows, const size_t panels, size_t panel, size_t K,
-		   const float *const *init, const float *const *x, const void *w, float *const *out)
+		   const float *const *init, const void *const *x, const void *w, float *const *out)
 {
 	Vector		sum[SUMS][4];
-	size_t		first_row[2];
-	size_t		lanes[2];
+	size_t		weights[2];
 	size_t		column[2];
 
 	for (size_t p = 0; p < panels; p++)
@@ -65,8 +162,7 @@ sum_panels(const bool pairs, const size_t rows, const size_t panels, size_t pane
 		size_t		block = (panel + p) / PANELS;
 		size_t		lane = (panel + p) % PANELS * KERNELS_VECTOR;
 
-		first_row[p] = block * K;
-		lanes[p] = lane;
+		weights[p] = block * K * (pairs ? CLF_BLOCK / 2 : CLF_BLOCK) + lane;
 		column[p] = block * CLF_BLOCK + lane;
 	}
 #pragma GCC unroll 8
@@ -77,28 +173,14 @@ sum_panels(const bool pairs, const size_t rows, const size_t panels, size_t pane
 			for (size_t g = 0; g < 4; g++)
 				sum[r * panels + p][g] =
 					*(const VectorUnaligned *) (init[r] + column[p] + g * CLF_LANES);
-	for (size_t k = 0; k < K; k++)
-	{
+	for (size_t k = 0; k < K; k += pairs ? 2 : 1)
 #pragma GCC unroll 2
 		for (size_t p = 0; p < panels; p++)
-		{
-			Vector		w0 = load_weights(pairs, w, first_row[p] + k, lanes[p], 0);
-			Vector		w1 = load_weights(pairs, w, first_row[p] + k, lanes[p], 1);
-			Vector		w2 = load_weights(pairs, w, first_row[p] + k, lanes[p], 2);
-			Vector		w3 = load_weights(pairs, w, first_row[p] + k, lanes[p], 3);
-
-#pragma GCC unroll 8
-			for (size_t r = 0; r < rows; r++)
-			{
-				float		value = x[r][k];
-
-				sum[r * panels + p][0] += value * w0;
-				sum[r * panels + p][1] += value * w1;
-				sum[r * panels + p][2] += value * w2;
-				sum[r * panels + p][3] += value * w3;
-			}
-		}
-	}
+			if (pairs)
+				add_pairs(rows, panels, sum + p, K, x, k,
+						  (const uint32_t *) w + weights[p] + k / 2 * CLF_BLOCK);
+			else
+				add_floats(rows, panels, sum + p, x, k, (const float *) w + weights[p] + k * CLF_BLOCK);
 #pragma GCC unroll 8
 	for (size_t r = 0; r < rows; r++)
 #pragma GCC unroll 2
@@ -112,7 +194,7 @@ sum_panels(const bool pairs, const size_t rows, const size_t panels, size_t pane
 /* The same for any number of rows up to KERNELS_ROWS, and whole blocks. */
 INLINE void
 sum_rows(const bool pairs, size_t rows, size_t blocks, size_t K, const float *const *init,
-		 const float *const *x, const void *w, float *const *out)
+		 const void *const *x, const void *w, float *const *out)
 {
 	size_t		panels = blocks * PANELS;
 	size_t		p = 0;
@@ -150,14 +232,14 @@ sum_rows(const bool pairs, size_t rows, size_t blocks, size_t K, const float *co
 
 static void
 sum_floats(size_t rows, size_t blocks, size_t K, const float *const *init,
-		   const float *const *x, const float *w, float *const *out)
+		   const void *const *x, const float *w, float *const *out)
 {
 	sum_rows(false, rows, blocks, K, init, x, w, out);
 }
 
 static void
 sum_pairs(size_t rows, size_t blocks, size_t K, const float *const *init,
-		  const float *const *x, const uint32_t *w, float *const *out)
+		  const void *const *x, const uint32_t *w, float *const *out)
 {
 	sum_rows(true, rows, blocks, K, init, x, w, out);
 }
@@ -179,15 +261,17 @@ project(size_t rows, size_t K, const float *const *x, size_t blocks,
 		for (size_t row = 0; row < rows; row += n)
 		{
 			const float *init_at[KERNELS_ROWS];
+			const void *x_at[KERNELS_ROWS];
 			float	   *out_at[KERNELS_ROWS];
 
 			n = rows - row < KERNELS_ROWS ? rows - row : KERNELS_ROWS;
 			for (size_t r = 0; r < n; r++)
 			{
 				init_at[r] = bias + block * CLF_BLOCK;
+				x_at[r] = x[row + r];
 				out_at[r] = out[row + r] + block * CLF_BLOCK;
 			}
-			sum_floats(n, 1, K, init_at, x + row, w + block * K * CLF_BLOCK, out_at);
+			sum_floats(n, 1, K, init_at, x_at, w + block * K * CLF_BLOCK, out_at);
 		}
 }
 
@@ -300,13 +384,16 @@ cell(const float *restrict z, float *restrict c, float *restrict h)
 	}
 }
 
-static void
-lstm_step(size_t rows, size_t blocks, const float *const *gates,
-		  const float *const *h, const float *u, const uint32_t *u_pairs, float *c,
-		  float *const *h_out)
+/*
+ * One step on weights u as floats or in pairs; x are the states h in the form
+ * that the sums of these take.
+ */
+INLINE void
+step(const bool pairs, size_t rows, size_t blocks, const float *const *gates,
+	 const void *const *x, const void *u, float *c, float *const *h_out)
 {
+	const size_t most = pairs ? PAIR_ROWS : KERNELS_ROWS;
 	size_t		H = blocks * CLF_LANES;
-	size_t		most = u != NULL ? KERNELS_ROWS : PAIR_ROWS;
 	size_t		n;
 	size_t		together;
 
@@ -325,11 +412,12 @@ lstm_step(size_t rows, size_t blocks, const float *const *gates,
 				init_at[r] = gates[row + r] + block * CLF_BLOCK;
 				out_at[r] = z + r * CLF_BLOCK;
 			}
-			if (u != NULL)
-				sum_floats(n, together, H, init_at, h + row, u + block * H * CLF_BLOCK, out_at);
+			if (pairs)
+				sum_pairs(n, together, H, init_at, x + row,
+						  (const uint32_t *) u + block * H * (CLF_BLOCK / 2), out_at);
 			else
-				sum_pairs(n, together, H, init_at, h + row,
-						  u_pairs + block * H * (CLF_BLOCK / 2), out_at);
+				sum_floats(n, together, H, init_at, x + row,
+						   (const float *) u + block * H * CLF_BLOCK, out_at);
 			for (size_t i = 0; i < n * together; i++)
 			{
 				size_t		r = row + (together == 1 ? i : 0);
@@ -340,6 +428,41 @@ lstm_step(size_t rows, size_t blocks, const float *const *gates,
 		}
 	}
 }
+
+static void
+lstm_step(size_t rows, size_t blocks, const float *const *gates, const float *const *h,
+		  const float *u, float *c, float *const *h_out)
+{
+	step(false, rows, blocks, gates, (const void *const *) h, u, c, h_out);
+}
+
+#if defined(__AVX512BF16__)
+
+static void
+lstm_step_pairs(size_t rows, size_t blocks, const float *const *gates, const float *const *h,
+				const uint32_t *u, uint32_t *words, float *c, float *const *h_out)
+{
+	size_t		H = blocks * CLF_LANES;
+	const void *x[CLF_STEP_ROWS];
+
+	for (size_t r = 0; r < rows; r++)
+	{
+		split(H, h[r], words + r * H);
+		x[r] = words + r * H;
+	}
+	step(true, rows, blocks, gates, x, u, c, h_out);
+}
+
+#else
+
+static void
+lstm_step_pairs(size_t rows, size_t blocks, const float *const *gates, const float *const *h,
+				const uint32_t *u, uint32_t *words, float *c, float *const *h_out)
+{
+	step(true, rows, blocks, gates, (const void *const *) h, u, c, h_out);
+}
+
+#endif
 
 /* ---- sums of bytes ---- */
 

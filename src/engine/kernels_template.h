@@ -259,6 +259,7 @@ static const ClfKernels kernels = {
 	.adam = adam,
 	.project = project,
 	.lstm_step = lstm_step,
+	.lstm_step_pairs = lstm_step_pairs,
 	.quantise = quantise,
 	.project_bytes = project_bytes,
 	.lstm_step_bytes = lstm_step_bytes,

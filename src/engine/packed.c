@@ -153,13 +153,11 @@ pack_row_pairs(size_t H, const float *row, size_t k, size_t K, uint32_t *packed)
 	for (size_t j = 0; j < 4 * H; j++)
 	{
 		size_t		column = packed_column(H, j);
-		size_t		gate = column % CLF_BLOCK / CLF_LANES;
-		uint32_t   *word = &packed[((column / CLF_BLOCK * K + k) * 2 + gate / 2) * CLF_LANES +
-								   column % CLF_LANES];
 		uint32_t	bits;
 
 		memcpy(&bits, &row[j], sizeof bits);
-		*word |= gate % 2 == 0 ? bits >> 16 : bits & 0xFFFF0000;
+		packed[(column / CLF_BLOCK * K + k) / 2 * CLF_BLOCK + column % CLF_BLOCK] |=
+			k % 2 == 0 ? bits >> 16 : bits & 0xFFFF0000;
 	}
 }
 

@@ -9,8 +9,8 @@
  *
  * In single precision w is [blocks][K][CLF_BLOCK].  u may be in pairs: where the
  * lower 16 bits of all its floats are 0 (bfloat16), a word holds the upper ones
- * of two gates, and u is words [blocks][H'][gates i, c][CLF_LANES] with gates f
- * and o in their upper bits.  A step of one text, which reads all of u to use each
+ * of two states, the first of them in its lower bits, and u is words
+ * [blocks][H'/2][CLF_BLOCK].  A step of one text, which reads all of u to use each
  * weight once, gets half as many bytes from the cache.  As bytes w is
  * [blocks][K'/4][CLF_BLOCK][4], K' being K up to a multiple of 4: a weight is
  * its byte times 127 * scale of its column, and an input x is (byte -

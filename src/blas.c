@@ -18,6 +18,7 @@
 
 static BlasState state;
 static char *tried_path = NULL; /* value of textclf.blas_library that state is about */
+static bool no_room = false;	/* there was no memory for it: it is tried again */
 static bool warned = false;
 
 /* Set an environment variable; gives its old value for restore_variable. */
@@ -57,14 +58,17 @@ static void
 load_library(const char *path)
 {
 	ClfError	error;
+	ClfStatus	status;
 	char	   *core_type;
 	char	   *threads;
 
 	core_type = set_variable("OPENBLAS_CORETYPE", clf_blas_core_type());
 	threads = set_variable("OPENBLAS_NUM_THREADS", "1");
 
-	if (clf_blas_load(path, &state.sgemm, state.core_type,
-					  sizeof(state.core_type), &error) != CLF_OK)
+	status = clf_blas_load(path, &state.sgemm, state.core_type,
+						   sizeof(state.core_type), &error);
+	no_room = status == CLF_ERR_MEMORY;
+	if (status != CLF_OK)
 	{
 		state.sgemm = NULL;
 		strlcpy(state.failure,
@@ -81,13 +85,14 @@ BlasLoad(void)
 {
 	const char *path = textclf_blas_library;
 
-	if (tried_path != NULL && strcmp(tried_path, path) == 0)
+	if (tried_path != NULL && strcmp(tried_path, path) == 0 && !no_room)
 		return &state;
 
 	memset(&state, 0, sizeof(state));
 	if (tried_path != NULL)
 		pfree(tried_path);
 	tried_path = MemoryContextStrdup(TopMemoryContext, path);
+	no_room = false;
 	if (path[0] != '\0')
 		load_library(path);
 	return &state;

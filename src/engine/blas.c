@@ -10,6 +10,7 @@
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -24,6 +25,7 @@
 #define TRANSPOSE 112
 
 #define CHECK_SIZE 37			/* of the products that check a library */
+#define ROOM_BYTES ((size_t) 384 << 20)
 
 typedef void (*CblasSgemm) (int order, int transpose_a, int transpose_b,
 							int m, int n, int k,
@@ -73,13 +75,32 @@ gives_right_products(ClfSgemm sgemm)
 	return true;
 }
 
+/*
+ * With its first product OpenBLAS takes a buffer, which it keeps: 128 MB, on some
+ * machines 256.  Where there is none (address space or overcommitment are limited)
+ * it asks again for ever, and the process hears no signal.  So it is asked whether
+ * there is room; a little more, for what comes in between.
+ */
+static bool
+has_room(void)
+{
+	void	   *volatile room = malloc(ROOM_BYTES);
+	bool		has = room != NULL;
+
+	free(room);
+	return has;
+}
+
 ClfStatus
 clf_blas_load(const char *path, ClfSgemm *sgemm, char *core_type,
 			  size_t core_type_size, ClfError *error)
 {
-	void	   *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	void	   *library;
 	char	   *(*corename) (void);
 
+	if (!has_room())
+		return clf_fail(error, CLF_ERR_MEMORY, "there is no room for the buffer of the BLAS library");
+	library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	if (library == NULL)
 	{
 		clf_fail(error, CLF_ERR_HOST, "could not load the BLAS library");

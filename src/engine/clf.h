@@ -783,7 +783,7 @@ extern const char *clf_kernels_name(void);
  * Load a serial OpenBLAS from an absolute path, for ClfHost.sgemm.  The library
  * stays loaded; the host keeps the result.  core_type receives the name of the
  * kernels that it chose.  CLF_ERR_HOST if it cannot be loaded or gives wrong
- * products on a small check.
+ * products on a small check, CLF_ERR_MEMORY if there is no room for its buffer.
  */
 extern ClfStatus clf_blas_load(const char *path, ClfSgemm *sgemm,
 							   char *core_type, size_t core_type_size,

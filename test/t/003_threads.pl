@@ -37,8 +37,17 @@ is(mapped($postmaster, 'openblas'), 0, 'the postmaster has not loaded OpenBLAS')
 my $library = $node->safe_psql('postgres', 'SHOW textclf.blas_library');
 SKIP:
 {
-	skip "no $library here", 1 unless -e $library;
+	skip "no $library here", 3 unless -e $library;
 	cmp_ok(mapped($session->{pid}, 'openblas'), '>', 0, 'the backend trained with OpenBLAS');
+
+	# OpenBLAS asks for memory for ever, and the process hears no signal: it is not asked to
+	my $poor = session_start($node, 'postgres', 'poor');
+	my ($size) = PostgreSQL::Test::Utils::slurp_file("/proc/$poor->{pid}/status") =~ /^VmSize:\s+(\d+) kB/m;
+	PostgreSQL::Test::Utils::system_or_bail('prlimit', "--pid=$poor->{pid}", '--as=' . ($size + 64 * 1024) * 1024 . ':');
+	session_send($poor, q{SELECT count(*) FROM textclf_explain('m', 'a text');});
+	isnt(session_wait($poor, 60), undef, 'where there is no memory for its buffer it is done without') or kill('KILL', $poor->{pid});
+	is(mapped($poor->{pid}, 'openblas'), 0, 'and not loaded');
+	session_end($poor);
 }
 session_end($session);
 

@@ -78,11 +78,17 @@ call_at_end(void *context, void (*callback) (void *argument), void *argument)
 	return true;
 }
 
+bool
+EngineStopped(void)
+{
+	return (QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED();
+}
+
 /* ClfAllocator.stopped: what is asked for here, EngineCheck answers. */
 static bool
 is_stopped(void *context)
 {
-	return (QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED();
+	return EngineStopped();
 }
 
 ClfAllocator

@@ -28,6 +28,9 @@ typedef enum EngineBytes
  */
 extern ClfAllocator EngineAllocator(MemoryContext context);
 
+/* Is a cancel or the end of the process asked for, which CHECK_FOR_INTERRUPTS would answer? */
+extern bool EngineStopped(void);
+
 /* Raise the error that status and error stand for, unless status is CLF_OK. */
 extern void EngineCheck(ClfStatus status, const ClfError *error);
 

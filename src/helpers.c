@@ -33,6 +33,7 @@
 
 #define WAIT_MS			100		/* the longest sleep of a training */
 #define IDLE_MS			10000	/* and of a helper */
+#define CLEAR_BYTES		((Size) 16 * 1024 * 1024)	/* at most, between looks for interrupts */
 
 /* What a helper has come to; changed by itself alone. */
 typedef enum HelperStage
@@ -183,6 +184,24 @@ create_segment(Size size)
 	return segment;
 }
 
+/*
+ * Clear a segment: one made of min_dynamic_shared_memory is not zeros.  False
+ * if this process is asked to stop in the course of it.
+ */
+static bool
+clear_segment(dsm_segment *segment, Size size)
+{
+	char	   *address = dsm_segment_address(segment);
+
+	for (Size done = 0; done < size; done += CLEAR_BYTES)
+	{
+		if (EngineStopped())
+			return false;
+		memset(address + done, 0, Min(size - done, CLEAR_BYTES));
+	}
+	return true;
+}
+
 /* ClfTeamHost.share: without a segment, the training does without helpers. */
 static void *
 share(void *context, size_t size, int count)
@@ -197,9 +216,11 @@ share(void *context, size_t size, int count)
 		return NULL;
 	if (!helpers->outlive_transaction)
 		dsm_unpin_mapping(segment);
-
-	/* segments made of min_dynamic_shared_memory are not zeros */
-	memset(dsm_segment_address(segment), 0, CONTROL_SIZE + size);
+	if (!clear_segment(segment, CONTROL_SIZE + size))
+	{
+		dsm_detach(segment);
+		return NULL;
+	}
 	fill_control(control_of(segment), size);
 	on_dsm_detach(segment, stop_helpers, (Datum) 0);
 	helpers->segment = segment;

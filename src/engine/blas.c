@@ -10,8 +10,8 @@
 #include <dlfcn.h>
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -84,11 +84,9 @@ gives_right_products(ClfSgemm sgemm)
 static bool
 has_room(void)
 {
-	void	   *volatile room = malloc(ROOM_BYTES);
-	bool		has = room != NULL;
+	void	   *room = mmap(NULL, ROOM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	free(room);
-	return has;
+	return room != MAP_FAILED && munmap(room, ROOM_BYTES) == 0;
 }
 
 ClfStatus

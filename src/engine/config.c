@@ -104,7 +104,7 @@ static const ClfOption options[] = {
 	REAL(wide_c, 1e-4, 1e4, AUTO_INT,
 		 "inverse strength of the linear branch's regularisation"),
 	BOOL(refit, AUTO_INT,
-		 "at last the linear branch learns from the validation rows, too"),
+		 "at last the linear branch, and from 1,000 to 20,000 rows the network, learn from the validation rows, too"),
 	ENUM(class_weight, class_weight_names, CLF_CLASS_WEIGHT_NONE,
 		 "weight of a row in the loss: none, or balanced by class frequency"),
 	REAL(validation_split, 0, 0.9, AUTO_INT,

@@ -49,8 +49,8 @@ estimate(const ClfTrainer *trainer, int helpers)
 	shard_limits(trainer, &tokens, &rows);
 	if (distinct > clf_trainer_vocabulary(trainer))
 		distinct = clf_trainer_vocabulary(trainer);
-	/* best and the dense gradient */
-	if (!clf_size_mul(trainer->table.floats, 2 * sizeof(float), &blocks) ||
+	/* best, the dense gradient and the first weights */
+	if (!clf_size_mul(trainer->table.floats, (clf_course_refits(trainer) ? 3 : 2) * sizeof(float), &blocks) ||
 		!clf_course_round_memory(trainer, tokens, &last) ||
 		!clf_size_add(blocks, last, &blocks) ||
 		!clf_size_mul(distinct, 2 * E * sizeof(float), &sums) ||
@@ -93,9 +93,12 @@ allocate(ClfTrainer *trainer, ClfError *error)
 		return status;
 
 	trainer->best = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
+	if (clf_course_refits(trainer))
+		trainer->first = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->dense_gradient = clf_mem_alloc_zero(mem, clf_dense_floats(&trainer->table), sizeof(float));
 	trainer->row_sum.place = clf_mem_alloc_zero(mem, clf_trainer_vocabulary(trainer), sizeof(uint32_t));
-	if (!trainer->best || !trainer->dense_gradient || !trainer->row_sum.place)
+	if (!trainer->best || (clf_course_refits(trainer) && !trainer->first) ||
+		!trainer->dense_gradient || !trainer->row_sum.place)
 		return clf_fail_memory(error);
 
 	shard_limits(trainer, &tokens, &rows);
@@ -113,7 +116,7 @@ allocate(ClfTrainer *trainer, ClfError *error)
 		return status;
 
 	clf_rng_seed(&trainer->weights_rng, (uint64_t) trainer->config.seed, STREAM_WEIGHTS);
-	clf_rng_seed(&trainer->order_rng, (uint64_t) trainer->config.seed, STREAM_ORDER);
+	clf_course_seed_epochs(trainer);
 	trainer->stage = STAGE_VECTORS;
 	return CLF_OK;
 }
@@ -128,6 +131,7 @@ clf_course_deep_free(ClfTrainer *trainer)
 	clf_plan_free(&trainer->training);
 	clf_plan_free(&trainer->validating);
 	clf_mem_free(&trainer->mem, trainer->best);
+	clf_mem_free(&trainer->mem, trainer->first);
 	clf_mem_free(&trainer->mem, trainer->dense_gradient);
 	clf_mem_free(&trainer->mem, trainer->row_sum.place);
 	clf_mem_free(&trainer->mem, trainer->row_sum.rows);
@@ -135,6 +139,13 @@ clf_course_deep_free(ClfTrainer *trainer)
 }
 
 /* ---- an epoch of updates ---- */
+
+void
+clf_course_seed_epochs(ClfTrainer *trainer)
+{
+	clf_rng_seed(&trainer->order_rng, (uint64_t) trainer->config.seed, STREAM_ORDER);
+	trainer->shards = 0;
+}
 
 static void
 add_figures(ClfFigures *figures, const ClfSlot *slot)
@@ -294,7 +305,12 @@ update(ClfTrainer *trainer, ClfError *error)
 
 	if (!isfinite(clf_gradient_clip(&trainer->optimizer, &gradient, trainer->config.clip_norm)) ||
 		!isfinite(trainer->figures.loss))
-		return clf_trainer_diverged(trainer, error);
+	{
+		if (!trainer->refitting)
+			return clf_trainer_diverged(trainer, error);
+		clf_course_refit_abandon(trainer);
+		return CLF_OK;
+	}
 	clf_optimizer_step(&trainer->optimizer, clf_team_weights(&trainer->team), &gradient,
 					   clf_learning_rate(&trainer->config, trainer->optimizer.step, total));
 	for (uint32_t i = 0; i < sum->count; i++)
@@ -469,7 +485,10 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_UPDATE:
 			return update(trainer, error);
 		case STAGE_VALIDATE:
-			return start_validation(trainer, error);
+			if (!trainer->refitting)
+				return start_validation(trainer, error);
+			clf_course_refit_end_epoch(trainer);
+			return CLF_OK;
 		case STAGE_VALIDATION_PLAN:
 			if (clf_plan_advance(&trainer->validating, &trainer->data))
 				trainer->stage = STAGE_VALIDATION_SHARD;

@@ -159,14 +159,20 @@ advance_pass(ClfTrainer *trainer)
 
 /* ---- what is tried, and what is taken ---- */
 
+void
+clf_course_round(ClfTrainer *trainer)
+{
+	trainer->tensor = 0;
+	trainer->tensor_row = 0;
+	trainer->stage = trainer->config.storage == CLF_STORAGE_FLOAT32 ? STAGE_ROUNDED : STAGE_ROUND;
+}
+
 /* Round the best weights for the storage at hand. */
 static void
 start_storage(ClfTrainer *trainer)
 {
 	memcpy(clf_team_evaluated(&trainer->team), trainer->best, trainer->table.floats * sizeof(float));
-	trainer->tensor = 0;
-	trainer->tensor_row = 0;
-	trainer->stage = trainer->config.storage == CLF_STORAGE_FLOAT32 ? STAGE_ROUNDED : STAGE_ROUND;
+	clf_course_round(trainer);
 }
 
 void
@@ -203,7 +209,7 @@ static void
 take_evaluated(ClfTrainer *trainer)
 {
 	memcpy(trainer->best, clf_team_evaluated(&trainer->team), trainer->table.floats * sizeof(float));
-	trainer->stage = STAGE_FUSE;
+	clf_course_refit_start(trainer);
 }
 
 /* Judge the evaluated weights in single precision; as they were trained they were judged. */
@@ -284,7 +290,10 @@ clf_course_round_advance(ClfTrainer *trainer, ClfError *error)
 			round_row(trainer);
 			return CLF_OK;
 		case STAGE_ROUNDED:
-			return try_rounded(trainer, error);
+			if (!trainer->refitting)
+				return try_rounded(trainer, error);
+			clf_course_refit_take(trainer);
+			return CLF_OK;
 		case STAGE_BYTES_PLAN:
 			if (clf_plan_advance(&trainer->validating, &trainer->data))
 				trainer->stage = STAGE_BYTES;

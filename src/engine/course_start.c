@@ -340,6 +340,7 @@ initialise(ClfTrainer *trainer)
 	if (next_row(trainer) || ++trainer->tensor < trainer->table.count)
 		return;
 	trainer->start.model = NULL;	/* the host's again */
+	clf_course_refit_keep(trainer);
 	trainer->stage = STAGE_EPOCH;
 }
 

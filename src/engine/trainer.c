@@ -206,6 +206,8 @@ advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_VECTORS:
 		case STAGE_INITIALISE:
 			return clf_course_start_advance(trainer, error);
+		case STAGE_REFIT:
+			return clf_course_refit_advance(trainer, error);
 		case STAGE_FUSE:
 			clf_team_free(&trainer->team);
 			return clf_judge(trainer, error);
@@ -250,6 +252,14 @@ report(const ClfTrainer *trainer, ClfProgress *progress)
 	progress->waiting = trainer->waiting;
 	if (trainer->epochs > 0)
 		progress->last_epoch = trainer->history[trainer->epochs - 1];
+	if (trainer->refitting)
+	{
+		progress->epochs = trainer->epochs + trainer->best_epoch;
+		progress->epoch = trainer->epochs + trainer->refit_epochs + (trainer->stage < STAGE_VALIDATE ? 1 : 0);
+		progress->rows = (int64_t) trainer->data.count;
+		if (trainer->refit_epochs > 0)
+			progress->last_epoch = trainer->refit_epoch;
+	}
 }
 
 ClfStatus

@@ -5,8 +5,8 @@
  * trainer.c prepares and gives every item of work to the part it belongs to:
  * course_wide.c (the linear branch), course_start.c (the network's first
  * weights), course_deep.c (its epochs), course_round.c (its weights as they are
- * kept and read) and judge.c (what came out of both branches).  Each part sets
- * the stage that comes next.
+ * kept and read), course_refit.c (the network on all rows) and judge.c (what
+ * came out of both branches).  Each part sets the stage that comes next.
  */
 #ifndef CLF_TRAINER_H
 #define CLF_TRAINER_H
@@ -48,6 +48,7 @@ typedef enum ClfTrainerStage
 	STAGE_BYTES,
 	STAGE_BYTES_PASS,
 	STAGE_JUDGE_ROUNDED,
+	STAGE_REFIT,				/* the network begins again, with all rows */
 	STAGE_FUSE,
 	STAGE_DONE
 } ClfTrainerStage;
@@ -157,6 +158,7 @@ struct ClfTrainer
 	ClfTensorTable table;
 	ClfTeam		team;			/* holds the weights */
 	float	   *best;			/* those of the best epoch, a block */
+	float	   *first;			/* those it began with, a block; NULL: no refit */
 	float	   *dense_gradient;
 	ClfRowSum	row_sum;
 	ClfOptimizer optimizer;
@@ -187,6 +189,9 @@ struct ClfTrainer
 	double		epoch_start;	/* clock */
 	double		training_start;
 	bool		epoch_ended;
+	bool		refitting;		/* the network, on all rows ... */
+	int			refit_epochs;	/* ... and so many epochs of that are over, */
+	ClfEpoch	refit_epoch;	/* the last of them this */
 
 	/* results */
 	ClfEpoch   *history;
@@ -260,6 +265,8 @@ clf_course_keeps(const ClfTrainer *trainer, uint32_t id)
 
 /* ---- course_deep.c: stages from STAGE_ALLOCATE on ---- */
 
+/* Draw the order of rows and what is dropped from the beginning of their streams. */
+extern void clf_course_seed_epochs(ClfTrainer *trainer);
 extern ClfStatus clf_course_deep_advance(ClfTrainer *trainer, ClfError *error);
 
 /* Release what the stages of the network took. */
@@ -281,6 +288,9 @@ extern void clf_course_swap_scores(ClfTrainer *trainer);
 
 /* After the last epoch: decide on storage and precision. */
 extern void clf_course_round_start(ClfTrainer *trainer);
+
+/* Round the evaluated weights for the storage at hand; next is STAGE_ROUNDED. */
+extern void clf_course_round(ClfTrainer *trainer);
 extern ClfStatus clf_course_round_advance(ClfTrainer *trainer, ClfError *error);
 extern void clf_course_round_free(ClfTrainer *trainer);
 
@@ -289,6 +299,27 @@ extern void clf_course_round_free(ClfTrainer *trainer);
  * many tokens in a pass; false if that does not fit into memory.
  */
 extern bool clf_course_round_memory(const ClfTrainer *trainer, size_t tokens, size_t *size);
+
+/* ---- course_refit.c: STAGE_REFIT ---- */
+
+/* Once the rows are known: will the network learn from all of them at last? */
+extern bool clf_course_refits(const ClfTrainer *trainer);
+
+/* The first weights are set: keep them. */
+extern void clf_course_refit_keep(ClfTrainer *trainer);
+
+/* The model's weights are decided as far as the validation rows can: begin again or go on. */
+extern void clf_course_refit_start(ClfTrainer *trainer);
+extern ClfStatus clf_course_refit_advance(ClfTrainer *trainer, ClfError *error);
+
+/* An epoch of the refit has ended. */
+extern void clf_course_refit_end_epoch(ClfTrainer *trainer);
+
+/* The weights of the refit are rounded: take them. */
+extern void clf_course_refit_take(ClfTrainer *trainer);
+
+/* The refit came to nothing: the model keeps the weights that were judged. */
+extern void clf_course_refit_abandon(ClfTrainer *trainer);
 
 /* ---- judge.c: STAGE_FUSE ---- */
 

@@ -6,8 +6,8 @@
 
 #include <time.h>
 
-#include "dataset.h"
 #include "hash.h"
+#include "trainer.h"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -1063,6 +1063,89 @@ summary_with_a_linear_branch(void)
 	}
 }
 
+/* What may befall a refit under way. */
+typedef enum Fate
+{
+	FATE_NONE,
+	FATE_TIME,					/* max_seconds are over */
+	FATE_DIVERGES
+} Fate;
+
+/* Train a hybrid, and spoil its refit; *epoch: the last one of the progress. */
+static void
+refit(Finished *finished, int rows, bool refits, Fate fate, int *epoch)
+{
+	ClfConfig	config;
+	ClfTrainer *trainer;
+	ClfProgress progress;
+	ClfError	error;
+
+	unit_quick_config(&config);
+	config.architecture = CLF_ARCH_HYBRID;
+	config.refit = refits;
+	config.epochs = 3;
+	unit_host_init(&finished->host);
+	CHECK(clf_trainer_new(&config, &finished->host.host, &trainer, &error) == CLF_OK, "%s", error.message);
+	finished->trainer = trainer;
+	for (int i = 0; i < rows; i++)
+	{
+		char		text[256];
+		char		label[16];
+
+		unit_row(i, 5, text, label);
+		CHECK(clf_trainer_add(trainer, text, strlen(text), label, strlen(label), &error) == CLF_OK, "%s", error.message);
+	}
+	do
+	{
+		CHECK(clf_trainer_step(trainer, &progress, &error) == CLF_OK, "%s", error.message);
+		*epoch = progress.epoch;
+		CHECK(progress.epoch <= progress.epochs, "epoch %d of %d", progress.epoch, progress.epochs);
+		if (trainer->refitting && fate == FATE_TIME)
+			trainer->config.max_seconds = 1e-9;
+		if (trainer->refitting && fate == FATE_DIVERGES)
+			trainer->config.learning_rate = NAN;
+	} while (progress.phase != CLF_PHASE_DONE);
+	CHECK(clf_trainer_finish(trainer, &finished->model, &finished->summary, &error) == CLF_OK, "%s", error.message);
+}
+
+/*
+ * Where rows are few, but not very few, the network has learned from all of
+ * them; the figures are those from before, and so are the weights if that
+ * came to nothing.
+ */
+static void
+network_learns_from_all_rows(void)
+{
+	static const struct
+	{
+		int			rows;
+		Fate		fate;
+		bool		differs;
+	}			cases[] = {{1200, FATE_NONE, true}, {1200, FATE_TIME, false}, {1200, FATE_DIVERGES, false}, {900, FATE_NONE, false}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+	{
+		Finished	finished[2];
+		const ClfSummary *with = &finished[1].summary;
+		const ClfSummary *without = &finished[0].summary;
+		int			epoch[2];
+		bool		differs;
+
+		refit(&finished[0], cases[i].rows, false, FATE_NONE, &epoch[0]);
+		refit(&finished[1], cases[i].rows, true, cases[i].fate, &epoch[1]);
+		CHECK(with->deep_accuracy == without->deep_accuracy && with->accuracy == without->accuracy &&
+			  with->epochs == without->epochs && with->best_epoch == without->best_epoch &&
+			  with->history[1].val_loss == without->history[1].val_loss, "case %zu: other figures", i);
+		differs = memcmp(finished[0].model->weights, finished[1].model->weights,
+						 finished[0].model->table.floats * sizeof(float)) != 0;
+		CHECK(differs == cases[i].differs, "case %zu: the weights are %s", i, differs ? "others" : "the same");
+		CHECK(!cases[i].differs || epoch[1] == with->epochs + with->best_epoch, "case %zu: the last epoch was %d", i, epoch[1]);
+		CHECK(with->out_of_time == (cases[i].fate == FATE_TIME), "case %zu: out of time", i);
+		free_finished(&finished[0]);
+		free_finished(&finished[1]);
+	}
+}
+
 /* A step is short, whatever the network; by this process's time, for others may use the cores as well. */
 static void
 steps_are_short(void)
@@ -1485,6 +1568,7 @@ main(void)
 	RUN(validation_figures_are_those_of_the_model);
 	RUN(summary_of_a_network);
 	RUN(summary_with_a_linear_branch);
+	RUN(network_learns_from_all_rows);
 	RUN(steps_are_short);
 	RUN(nothing_to_learn_from);
 	RUN(divergence_is_an_error);

@@ -114,10 +114,18 @@ COMMENT ON COLUMN textclf_job.notices IS 'what its training had to tell beside f
 
 REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM PUBLIC;
 
-SELECT pg_catalog.pg_extension_config_dump('textclf_model', '');
+-- Roles are dumped by name.  One that was dropped has but a number, which may be
+-- another role's where the dump is restored: so its models are nobody's there, and
+-- what it was granted is left out.
+SELECT pg_catalog.pg_extension_config_dump('textclf_model',
+	'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = owner) '
+	'UNION ALL SELECT m.name, ''-''::pg_catalog.regrole, m.created '
+	'FROM @extschema@.textclf_model AS m '
+	'WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = m.owner)');
 SELECT pg_catalog.pg_extension_config_dump('textclf_version', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_deployment', '');
-SELECT pg_catalog.pg_extension_config_dump('textclf_permission', '');
+SELECT pg_catalog.pg_extension_config_dump('textclf_permission',
+	'WHERE role = 0 OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = role)');
 
 -- ---- training -------------------------------------------------------------
 

@@ -91,8 +91,8 @@ is_about_model(const ErrorData *error)
 
 /*
  * What is wrong with a version, or NULL; what the answer points to lies in
- * CurrentMemoryContext.  *version has an owner if it was there to be seen; the
- * bytes are looked at if the caller may use them.
+ * CurrentMemoryContext.  *version has its grantees counted if it was there to be
+ * seen; the bytes are looked at if the caller may use them.
  */
 static char *
 find_problem(const char *reference, ModelVersion *version)
@@ -134,14 +134,14 @@ find_problem(const char *reference, ModelVersion *version)
 static void
 verify_version(ReturnSetInfo *result, const char *reference)
 {
-	ModelVersion version = {0};
+	ModelVersion version = {.grantee_count = -1};
 	char	   *problem = find_problem(reference, &version);
 	char	   *name;
 	int32		number;
 	Datum		values[4];
 	bool		nulls[4] = {false};
 
-	if (!OidIsValid(version.owner) || !ModelStoreMayUse(&version))
+	if (version.grantee_count < 0 || !ModelStoreMayUse(&version))
 		return;
 	ModelNameParse(reference, &name, &number);
 	values[0] = CStringGetTextDatum(name);

@@ -24,6 +24,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
 #include "blas.h"
@@ -33,6 +34,7 @@
 
 #define WAIT_MS			100		/* the longest sleep of a training */
 #define IDLE_MS			10000	/* and of a helper */
+#define LEAVE_MS		2000	/* in which helpers end that have heard of it */
 #define CLEAR_BYTES		((Size) 16 * 1024 * 1024)	/* at most, between looks for interrupts */
 
 /* What a helper has come to; changed by itself alone. */
@@ -319,11 +321,27 @@ HelpersWait(Helpers *helpers)
 	ResetLatch(MyLatch);
 }
 
+/*
+ * Let the helpers end, so that the next training finds processes free.  But do
+ * not wait for one for long: a process that begins waits for locks on catalogs,
+ * and of this transaction nobody could tell that it is a deadlock.  Such a helper
+ * sees for itself, when it goes on, that there is nothing left to do.
+ */
 void
 HelpersFree(Helpers *helpers)
 {
+	TimestampTz deadline = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), LEAVE_MS);
+	pid_t		pid;
+
 	for (int i = 0; i < helpers->started; i++)
-		WaitForBackgroundWorkerShutdown(helpers->handles[i]);
+		while (GetBackgroundWorkerPid(helpers->handles[i], &pid) != BGWH_STOPPED &&
+			   GetCurrentTimestamp() < deadline)
+		{
+			(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+							 WAIT_MS, PG_WAIT_EXTENSION);
+			ResetLatch(MyLatch);
+			CHECK_FOR_INTERRUPTS();
+		}
 	pfree(helpers);
 }
 

@@ -99,6 +99,13 @@ is( ask(q{SET statement_timeout = 0;
 	EXCEPTION WHEN OTHERS THEN NULL; END $$;
 	SELECT pg_sleep(0.5); } . "SELECT count(*) $helpers"), "\n0", 'an error that was caught leaves none');
 
+# a helper that cannot connect before the training's own transaction ends: a deadlock that nobody detects
+$session = session_start($node, 'postgres', 'locked');
+session_send($session, q{BEGIN; LOCK TABLE pg_catalog.pg_authid;} . train('locked', 1, 2) . 'ROLLBACK;');
+is(session_wait($session, 20), "locked\n", 'a training does not wait for a helper that waits for it');
+ok(wait_until(sub { helpers() == 0 }, 10), 'which leaves when it can');
+session_end($session);
+
 # ---- no process is free, or allowed ----
 $node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_parallel_maintenance_workers = 2");
 $node->restart;

@@ -32,7 +32,7 @@ extern ClfTeamHost HelpersTeam(Helpers *helpers);
  */
 extern void HelpersWait(Helpers *helpers);
 
-/* Wait for the end of the processes, whose memory is not shared any more. */
+/* Let the processes end, whose memory is not shared any more; see there for which it does not wait. */
 extern void HelpersFree(Helpers *helpers);
 
 #endif							/* TEXTCLF_HELPERS_H */

@@ -16,6 +16,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -28,6 +29,23 @@ struct RowSource
 	MemoryContext row_context;	/* the row that was given last */
 };
 
+/*
+ * Quote only what has to be: the name is remembered with models and jobs, and
+ * how this session wants to see names is nothing to that.
+ */
+static char *
+qualified_name(const char *schema, const char *name)
+{
+	int			level = NewGUCNestLevel();
+	char	   *quoted;
+
+	(void) set_config_option("quote_all_identifiers", "off", PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	quoted = quote_qualified_identifier(schema, name);
+	AtEOXact_GUC(true, level);
+	return quoted;
+}
+
 char *
 RowSourceName(Oid relation)
 {
@@ -39,8 +57,7 @@ RowSourceName(Oid relation)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("relation with OID %u does not exist", relation)));
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relation)),
-									  name);
+	return qualified_name(get_namespace_name(get_rel_namespace(relation)), name);
 }
 
 /* Can rows be selected from a relation of this kind? */

@@ -61,6 +61,12 @@ INSERT INTO "My ""schema"""."Ünusual; table" SELECT doc, color FROM colors;
 SELECT train_on('"My ""schema"""."Ünusual; table"', 'the "text"', 'select');
 SELECT source, text_column, label_column FROM textclf_models WHERE name = 'Ünusual; table';
 SELECT textclf_predict('Ünusual; table', 'blue sea');
+-- what is remembered has quotes where it needs them, not where a session wants to see them
+SET quote_all_identifiers = on;
+SELECT train_on('colors', 'doc', 'color');
+SHOW quote_all_identifiers;
+RESET quote_all_identifiers;
+SELECT source FROM textclf_models WHERE name = 'colors' ORDER BY version DESC LIMIT 1;
 
 -- rows without text or label are skipped, empty texts are not
 CREATE TABLE gaps AS SELECT doc, color FROM colors;

@@ -116,12 +116,12 @@ REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permis
 
 -- Roles are dumped by name.  One that was dropped has but a number, which may be
 -- another role's where the dump is restored: so its models are nobody's there, and
--- what it was granted is left out.
+-- what it was granted is left out.  What is given here follows the table's name,
+-- schema and all, in a query that pg_dump makes.
 SELECT pg_catalog.pg_extension_config_dump('textclf_model',
-	'WHERE EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = owner) '
-	'UNION ALL SELECT m.name, ''-''::pg_catalog.regrole, m.created '
-	'FROM @extschema@.textclf_model AS m '
-	'WHERE NOT EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = m.owner)');
+	'AS m (name, role, created), LATERAL (SELECT CASE '
+	'WHEN EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = m.role) THEN m.role '
+	'ELSE ''-''::pg_catalog.regrole END) AS o (owner)');
 SELECT pg_catalog.pg_extension_config_dump('textclf_version', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_permission',

@@ -93,4 +93,9 @@ for my $kind ('copy', 'inserts')
 		"\nbob", "$kind: a superuser gives it to someone");
 }
 
+# what is dumped is found whatever the schema of the extension is called by now
+$node->safe_psql('postgres', 'CREATE DATABASE renamed');
+$node->safe_psql('renamed', 'CREATE SCHEMA old; CREATE EXTENSION textclf SCHEMA old; ALTER SCHEMA old RENAME TO new');
+$node->command_ok([ 'pg_dump', '-f', $dump, 'renamed' ], 'dump with a schema that was renamed');
+
 done_testing();

@@ -373,6 +373,27 @@ COMMENT ON FUNCTION textclf_build_info() IS
 -- put into the schema that the extension is created in.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
+-- Nor do default privileges, which are meant for other tables, open these: who may
+-- write to them owns every model, and more.
+DO $$
+DECLARE
+	command text;
+BEGIN
+	FOR command IN
+		SELECT format('REVOKE ALL ON %s %s FROM %s CASCADE',
+			CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END, c.oid::regclass, a.grantee::regrole)
+		FROM pg_class AS c, aclexplode(c.relacl) AS a
+		WHERE c.relkind IN ('r', 'S') AND a.grantee NOT IN (0, c.relowner)
+			AND c.oid IN (
+				'@extschema@.textclf_model'::regclass, '@extschema@.textclf_version'::regclass,
+				'@extschema@.textclf_deployment'::regclass, '@extschema@.textclf_permission'::regclass,
+				'@extschema@.textclf_job'::regclass, '@extschema@.textclf_job_id_seq'::regclass)
+		GROUP BY c.oid, c.relkind, a.grantee
+	LOOP
+		EXECUTE command;
+	END LOOP;
+END $$;
+
 CREATE VIEW @extschema@.textclf_models WITH (security_barrier) AS
 SELECT m.name,
 	v.version,

@@ -97,4 +97,14 @@ like($log, qr/Query Text: INSERT INTO public\.textclf_version /, 'which has the 
 is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_activity WHERE query ~ 'secret[a-j]{2}' AND pid <> pg_backend_pid()}),
 	'0', 'nor to pg_stat_activity');
 
+# ---- default privileges, which are meant for other tables ----
+$node->safe_psql('postgres', 'CREATE ROLE "an app"; CREATE DATABASE generous');
+$node->safe_psql('generous', q{ALTER DEFAULT PRIVILEGES GRANT ALL ON TABLES TO "an app";
+	ALTER DEFAULT PRIVILEGES GRANT ALL ON SEQUENCES TO "an app"; CREATE TABLE other (); CREATE EXTENSION textclf});
+is( $node->safe_psql(
+		'generous', q{SELECT string_agg(relname, ' ' ORDER BY relname) FROM pg_class
+		WHERE relkind IN ('r', 'S') AND relnamespace = 'public'::regnamespace
+			AND EXISTS (SELECT FROM aclexplode(relacl) WHERE grantee <> relowner)}),
+	'other', 'do not open the tables of the extension');
+
 done_testing();

@@ -373,7 +373,7 @@ COMMENT ON FUNCTION textclf_build_info() IS
 -- put into the schema that the extension is created in.
 SET LOCAL search_path = pg_catalog, pg_temp;
 
--- Nor do default privileges, which are meant for other tables, open these: who may
+-- Default privileges, which are meant for other tables, do not open these: who may
 -- write to them owns every model, and more.
 DO $$
 DECLARE

@@ -79,16 +79,6 @@ textclf_audit(PG_FUNCTION_ARGS)
 
 /* ---- verify ----------------------------------------------------------- */
 
-/* Is this error about what it struck, not about the session or the machine? */
-static bool
-is_about_model(const ErrorData *error)
-{
-	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
-
-	return category != ERRCODE_OPERATOR_INTERVENTION &&
-		category != ERRCODE_INSUFFICIENT_RESOURCES;
-}
-
 /*
  * What is wrong with a version, or NULL; what the answer points to lies in
  * CurrentMemoryContext.  *version has its grantees counted if it was there to be
@@ -124,7 +114,7 @@ find_problem(const char *reference, ModelVersion *version)
 
 	if (error == NULL)
 		return NULL;
-	if (!is_about_model(error))
+	if (!EngineIsAboutModel(error))
 		ReThrowError(error);
 	return error->detail == NULL ? error->message :
 		psprintf("%s: %s", error->message, error->detail);

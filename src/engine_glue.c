@@ -164,6 +164,15 @@ EngineCheck(ClfStatus status, const ClfError *error)
 			 errhint("Try a lower learning_rate, or a clip_norm above 0.") : 0));
 }
 
+bool
+EngineIsAboutModel(const ErrorData *error)
+{
+	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
+
+	return category != ERRCODE_OPERATOR_INTERVENTION &&
+		category != ERRCODE_INSUFFICIENT_RESOURCES;
+}
+
 void
 EngineHostCheck(EngineHost *host, ClfStatus status, const ClfError *error)
 {

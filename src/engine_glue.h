@@ -35,6 +35,12 @@ extern bool EngineStopped(void);
 extern void EngineCheck(ClfStatus status, const ClfError *error);
 
 /*
+ * Is an error that was caught about the model that it struck, not about the
+ * session or the machine?
+ */
+extern bool EngineIsAboutModel(const ErrorData *error);
+
+/*
  * Make a host for one training.  All its memory lies in one context, a child
  * of CurrentMemoryContext; textclf.training_memory is divided between rows and
  * weights.  workers is the option of that name, see HelpersCreate;

@@ -443,6 +443,7 @@ ModelInfoFromModel(const ClfModel *model, ModelInfo *info)
 	const char *utf8 = clf_model_info(model, &length);
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	ErrorData  *volatile error = NULL;
 
 	ModelInfoInit(info);
 	if (utf8 == NULL || length == 0 || length > MaxAllocSize / 4)
@@ -462,6 +463,7 @@ ModelInfoFromModel(const ClfModel *model, ModelInfo *info)
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
 		ModelInfoInit(info);
@@ -469,6 +471,8 @@ ModelInfoFromModel(const ClfModel *model, ModelInfo *info)
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
+	if (error != NULL && !EngineIsAboutModel(error))
+		ReThrowError(error);
 
 	if (info->class_count != clf_model_classes(model))
 		info->class_rows = NULL;

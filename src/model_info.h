@@ -65,8 +65,8 @@ extern char *ModelInfoToJson(const ModelInfo *info, const ClfModel *model);
 extern void ModelInfoFromJsonb(Jsonb *json, ModelInfo *info);
 
 /*
- * The same for the text that a decoded model carries; never fails for it, and
- * gives only what agrees with the model.
+ * The same for the text that a decoded model carries; never fails for what
+ * stands there, and gives only what agrees with the model.
  */
 extern void ModelInfoFromModel(const ClfModel *model, ModelInfo *info);
 

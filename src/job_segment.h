@@ -21,12 +21,16 @@ typedef enum JobPhase
 	JOB_PUBLISHING
 } JobPhase;
 
-/* What a worker must know before it can read the job's row. */
+/*
+ * What a worker must know before it can read the job's row, and by what it
+ * knows that the row is still the one that was asked for.
+ */
 typedef struct JobTicket
 {
 	int64		job;
 	Oid			database;
 	Oid			role;
+	uint8		digest[JOB_DIGEST_SIZE];	/* as in Job */
 	TransactionId requester;	/* the transaction that asks for the job */
 } JobTicket;
 

@@ -23,10 +23,17 @@
 
 #define EQ STORE_EQ
 
+/* What is asked for, whatever becomes of it. */
+#define DIGEST \
+	"pg_catalog.sha256(pg_catalog.convert_to(" \
+	"  ROW(j.role::pg_catalog.oid, j.source::pg_catalog.oid, j.source_name, j.text_column, " \
+	"      j.label_column, j.model, j.options, j.settings)::pg_catalog.text, " \
+	"  pg_catalog.getdatabaseencoding()))"
+
 /* The order is that of Column. */
 #define COLUMNS \
 	"j.id, j.role::pg_catalog.oid, j.source, j.source_name, j.text_column, " \
-	"j.label_column, j.model, j.options, j.requested, j.segment, j.state, " \
+	"j.label_column, j.model, j.options, j.settings, " DIGEST ", j.requested, j.segment, j.state, " \
 	"j.started, j.epoch, j.epochs, j.loss, j.finished, j.version, j.deployed, " \
 	"j.error, j.warning, j.notices"
 
@@ -40,6 +47,8 @@ typedef enum Column
 	COLUMN_LABEL_COLUMN,
 	COLUMN_MODEL,
 	COLUMN_OPTIONS,
+	COLUMN_SETTINGS,
+	COLUMN_DIGEST,
 	COLUMN_REQUESTED,
 	COLUMN_SEGMENT,
 	COLUMN_STATE,
@@ -67,14 +76,14 @@ static const char *const state_names[] = {
  * worker as it reaches any session of the role.
  */
 static StoreQuery add_query = {
-	"INSERT INTO %1$s.textclf_job "
+	"INSERT INTO %1$s.textclf_job AS j "
 	"  (role, source, source_name, text_column, label_column, model, options, settings) "
 	"VALUES ($1, $2, $3, $4, $5, $6, $7, "
 	"  (SELECT COALESCE(pg_catalog.jsonb_object_agg(s.name, s.setting), '{}'::pg_catalog.jsonb) "
 	"   FROM pg_catalog.pg_settings AS s "
 	"   WHERE pg_catalog.starts_with(s.name, 'textclf.') "
 	"     AND (s.source" EQ "'session' OR s.source" EQ "'client'))) "
-	"RETURNING id",
+	"RETURNING j.id, " DIGEST,
 	{OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
@@ -92,13 +101,6 @@ static StoreQuery list_query = {
 static StoreQuery launch_query = {
 	"UPDATE %1$s.textclf_job AS j SET segment = $2 "
 	"WHERE j.id" EQ "$1 AND j.segment IS NULL AND j.state IS NULL",
-	{INT8OID, INT8OID}
-};
-
-static StoreQuery settings_query = {
-	"SELECT pg_catalog.set_config(s.key, s.value, false) "
-	"FROM %1$s.textclf_job AS j, pg_catalog.jsonb_each_text(j.settings) AS s "
-	"WHERE j.id" EQ "$1 AND j.segment" EQ "$2",
 	{INT8OID, INT8OID}
 };
 
@@ -162,6 +164,16 @@ read_state(const char *name)
 	return JOB_UNFINISHED;
 }
 
+static void
+read_digest(Datum value, uint8 *digest)
+{
+	bytea	   *bytes = DatumGetByteaPP(value);
+
+	if (VARSIZE_ANY_EXHDR(bytes) != JOB_DIGEST_SIZE)
+		elog(ERROR, "unexpected size of a digest");
+	memcpy(digest, VARDATA_ANY(bytes), JOB_DIGEST_SIZE);
+}
+
 /* Make a Job of a row, in CurrentMemoryContext. */
 static Job *
 read_job(HeapTuple row)
@@ -180,6 +192,8 @@ read_job(HeapTuple row)
 	value = get_value(row, COLUMN_OPTIONS);
 	if (value != (Datum) 0)
 		job->options = DatumGetJsonbPCopy(value);
+	job->settings = DatumGetJsonbPCopy(get_value(row, COLUMN_SETTINGS));
+	read_digest(get_value(row, COLUMN_DIGEST), job->digest);
 	job->requested = DatumGetTimestampTz(get_value(row, COLUMN_REQUESTED));
 	job->segment = (dsm_handle) DatumGetInt64(get_value(row, COLUMN_SEGMENT));
 
@@ -235,8 +249,8 @@ JobStoreList(bool unfinished)
 
 /* ---- changing --------------------------------------------------------- */
 
-int64
-JobStoreAdd(const Job *job)
+void
+JobStoreAdd(Job *job)
 {
 	StoreSession session;
 	Datum		arguments[] = {
@@ -249,14 +263,14 @@ JobStoreAdd(const Job *job)
 		PointerGetDatum(job->options)
 	};
 	const char *nulls = job->options != NULL ? NULL : "      n";
-	int64		id;
 	bool		isnull;
 
 	StoreBegin(&session);
 	StoreRun(&add_query, STORE_CHANGE, arguments, nulls);
-	id = DatumGetInt64(StoreColumn(1, &isnull));
+	job->role = session.user;
+	job->id = DatumGetInt64(StoreColumn(1, &isnull));
+	read_digest(StoreColumn(2, &isnull), job->digest);
 	StoreEnd(&session);
-	return id;
 }
 
 bool
@@ -265,14 +279,6 @@ JobStoreLaunch(int64 id, dsm_handle segment)
 	Datum		arguments[] = {Int64GetDatum(id), Int64GetDatum((int64) segment)};
 
 	return change(&launch_query, arguments, NULL) > 0;
-}
-
-void
-JobStoreApplySettings(const Job *job)
-{
-	Datum		arguments[] = {Int64GetDatum(job->id), Int64GetDatum((int64) job->segment)};
-
-	change(&settings_query, arguments, NULL);
 }
 
 bool

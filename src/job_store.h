@@ -12,6 +12,8 @@
 #include "storage/dsm.h"
 #include "utils/jsonb.h"
 
+#define JOB_DIGEST_SIZE 32		/* bytes of a SHA-256 */
+
 /* What came of a job. */
 typedef enum JobState
 {
@@ -54,6 +56,8 @@ typedef struct Job
 	char	   *label_column;
 	char	   *model;
 	Jsonb	   *options;		/* NULL: none */
+	Jsonb	   *settings;		/* of textclf, which its session had changed */
+	uint8		digest[JOB_DIGEST_SIZE];	/* of everything up to here but id */
 	TimestampTz requested;
 	dsm_handle	segment;		/* of its worker; DSM_HANDLE_INVALID before COMMIT */
 	JobProgress progress;		/* as far as it was stored */
@@ -67,10 +71,11 @@ typedef struct Job
  */
 
 /*
- * Add a job of the current user, with the session's own settings of textclf;
- * role, id, segment and what comes of it are not looked at.  Returns its id.
+ * Add a job of the current user, with the session's own settings of textclf,
+ * and fill in its id, role and digest; segment and what comes of it are not
+ * looked at.
  */
-extern int64 JobStoreAdd(const Job *job);
+extern void JobStoreAdd(Job *job);
 
 /* The job of this id in CurrentMemoryContext, or NULL. */
 extern Job *JobStoreGet(int64 id);
@@ -80,9 +85,6 @@ extern List *JobStoreList(bool unfinished);
 
 /* Enter the segment of a job that has none yet.  False: there is no such job. */
 extern bool JobStoreLaunch(int64 id, dsm_handle segment);
-
-/* Take over the settings with which the job was asked for. */
-extern void JobStoreApplySettings(const Job *job);
 
 /*
  * Enter what came of a job that has no outcome yet.  False: there is no such

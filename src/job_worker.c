@@ -172,6 +172,39 @@ look_for_job(JobRun *run)
 }
 
 /*
+ * Raise an error unless the row still says what was asked for.  Who may write it
+ * could make this process, which acts as another role, do anything.
+ */
+static void
+check_unchanged(const JobRun *run)
+{
+	if (memcmp(run->job->digest, JobSegmentTicket(run->segment)->digest, JOB_DIGEST_SIZE) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the row of job %lld was changed after it had been asked for",
+						(long long) run->job->id)));
+}
+
+/* Take over the settings with which the job was asked for, as far as its role may. */
+static void
+apply_settings(Jsonb *settings)
+{
+	JsonbIterator *iterator = JsonbIteratorInit(&settings->root);
+	JsonbIteratorToken token;
+	JsonbValue	value;
+	char	   *name = NULL;
+
+	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
+	{
+		if (token == WJB_KEY)
+			name = pnstrdup(value.val.string.val, value.val.string.len);
+		else if (token == WJB_VALUE && value.type == jbvString)
+			SetConfigOption(name, pnstrdup(value.val.string.val, value.val.string.len),
+							superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION);
+	}
+}
+
+/*
  * Read the job's row.  False if there is no such job: it was rolled back, or
  * cancelled in the transaction that asked for it.
  */
@@ -182,9 +215,10 @@ take_job(JobRun *run)
 	run->job = get_job(run);
 	if (run->job != NULL && run->job->outcome.state == JOB_UNFINISHED)
 	{
+		check_unchanged(run);
 		settle_lost_jobs();
 		JobStoreTrim();
-		JobStoreApplySettings(run->job);
+		apply_settings(run->job->settings);
 	}
 	run->changes = StoreChanges();
 	commit_transaction(run);

@@ -7,6 +7,10 @@
  * that it is there and waits for the transaction to end.  So a COMMIT either
  * fails, with the reason, or leaves jobs that are being worked on: there is no
  * queue that somebody would have to look after.
+ *
+ * Rights over the data of every table, such as pg_write_all_data has, are not
+ * those to act as any role.  So the row is not believed: what it must still say
+ * at the end is remembered outside of the table, and goes to the worker past it.
  */
 #include "postgres.h"
 
@@ -47,8 +51,14 @@ PG_FUNCTION_INFO_V1(textclf_job_entries);
 
 #define START_SECONDS	30		/* in which a worker must have connected */
 
-/* Ids of the jobs that this transaction asked for, rolled back ones as well. */
-static List *requested = NIL;	/* of int64 *, in TopTransactionContext */
+typedef struct Request
+{
+	Oid			extension;		/* whose job it is; a new one gives the same ids */
+	JobTicket	ticket;
+} Request;
+
+/* What this transaction asked for, rolled back requests as well. */
+static List *requested = NIL;	/* of Request *, in TopTransactionContext */
 
 /* ---- starting workers ------------------------------------------------- */
 
@@ -115,24 +125,34 @@ register_worker(int64 job, dsm_handle segment)
 	return handle;
 }
 
-/* Give a job its worker, unless it was rolled back or cancelled, or has one. */
-static void
-launch(int64 id)
+/* The job that is asked for, or NULL if it was rolled back, dropped or cancelled. */
+static Job *
+find_job(const Request *request)
 {
-	Job		   *job = JobStoreGet(id);
-	JobTicket	ticket = {id, MyDatabaseId};
+	Job		   *job;
+
+	if (request->extension != StoreExtension())
+		return NULL;
+	job = JobStoreGet(request->ticket.job);
+	return job != NULL && job->outcome.state == JOB_UNFINISHED ? job : NULL;
+}
+
+/* Give a job its worker, unless there is no such job any more, or it has one. */
+static void
+launch(Request *request)
+{
+	JobTicket  *ticket = &request->ticket;
+	Job		   *job = find_job(request);
 	JobSegment *segment;
 	dsm_handle	handle;
 
-	if (job == NULL || job->outcome.state != JOB_UNFINISHED ||
-		job->segment != DSM_HANDLE_INVALID)
+	if (job == NULL || job->segment != DSM_HANDLE_INVALID)
 		return;
-	ticket.role = job->role;
-	ticket.requester = GetTopTransactionId();
-	segment = JobSegmentCreate(&ticket);
+	ticket->requester = GetTopTransactionId();
+	segment = JobSegmentCreate(ticket);
 	handle = JobSegmentHandle(segment);
-	JobStoreLaunch(id, handle);
-	wait_for_worker(id, segment, register_worker(id, handle));
+	JobStoreLaunch(ticket->job, handle);
+	wait_for_worker(ticket->job, segment, register_worker(ticket->job, handle));
 	JobSegmentDetach(segment);
 }
 
@@ -148,7 +168,7 @@ launch_requested(void)
 	if (requested == NIL || !StoreExists())
 		return;
 	foreach(cell, requested)
-		launch(*(int64 *) lfirst(cell));
+		launch(lfirst(cell));
 }
 
 /* Before PREPARE TRANSACTION: nobody could tell when that is committed. */
@@ -160,14 +180,10 @@ refuse_prepare(void)
 	if (requested == NIL || !StoreExists())
 		return;
 	foreach(cell, requested)
-	{
-		Job		   *job = JobStoreGet(*(int64 *) lfirst(cell));
-
-		if (job != NULL && job->outcome.state == JOB_UNFINISHED)
+		if (find_job(lfirst(cell)) != NULL)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("cannot PREPARE a transaction that has asked for a background training")));
-	}
 }
 
 static void
@@ -193,14 +209,18 @@ transaction_event(XactEvent event, void *argument)
 
 /* Have the job looked at when the transaction is about to end. */
 static void
-remember_request(int64 id)
+remember_request(const Job *job)
 {
 	static bool registered = false;
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	int64	   *copy = palloc(sizeof(int64));
+	Request    *request = palloc0(sizeof(Request));
 
-	*copy = id;
-	requested = lappend(requested, copy);
+	request->extension = StoreExtension();
+	request->ticket.job = job->id;
+	request->ticket.database = MyDatabaseId;
+	request->ticket.role = job->role;
+	memcpy(request->ticket.digest, job->digest, JOB_DIGEST_SIZE);
+	requested = lappend(requested, request);
 	MemoryContextSwitchTo(old);
 	if (!registered)
 		RegisterXactCallback(transaction_event, NULL);
@@ -282,7 +302,6 @@ textclf_train_background(PG_FUNCTION_ARGS)
 {
 	TrainRequest request;
 	Job			job = {0};
-	int64		id;
 
 	PreventCommandIfReadOnly("textclf_train_background()");
 	TrainRequestFromArguments(fcinfo, &request);
@@ -301,9 +320,9 @@ textclf_train_background(PG_FUNCTION_ARGS)
 	job.options = PG_ARGISNULL(4) ? NULL : PG_GETARG_JSONB_P(4);
 	if (OidIsValid(request.embeddings))
 		job.options = OptionsReplace(job.options, "embeddings", request.embeddings_name);
-	id = JobStoreAdd(&job);
-	remember_request(id);
-	PG_RETURN_INT64(id);
+	JobStoreAdd(&job);
+	remember_request(&job);
+	PG_RETURN_INT64(job.id);
 }
 
 /* ---- looking at jobs -------------------------------------------------- */

@@ -255,6 +255,29 @@ like( sqlstate($node, 'postgres', 'BEGIN; CREATE ROLE young LOGIN; GRANT SELECT 
 	qr/^55000:.*HINT: /s, 'as a role that nobody else can see yet, no worker can connect: COMMIT fails');
 is(ask(q{SELECT count(*) FROM pg_roles WHERE rolname = 'young'}), '0', 'as a whole');
 
+# -- who may write the table of jobs does not act as the role of a job
+
+ask(q{CREATE ROLE writer LOGIN; GRANT pg_read_all_data, pg_write_all_data TO writer; GRANT CREATE ON SCHEMA public TO writer;
+	SET ROLE writer; CREATE VIEW bait AS SELECT * FROM rows});
+my $superuser = ask('SELECT current_user');
+for (
+	[ 'writer', "role = '$superuser'" ],
+	[ 'writer', q{settings = '{"session_preload_libraries": "textclf_of_writer"}'} ],
+	[ 'writer', q{settings = '{"textclf.blas_library": "/textclf_of_writer"}'} ],
+	[ $superuser, q{source = 'bait'} ])
+{
+	my ($role, $change) = @$_;
+	my $other = ask("BEGIN; SET LOCAL ROLE $role; " . call('stolen', $short)
+		  . "; SET LOCAL ROLE writer; UPDATE textclf_job SET $change WHERE model = 'stolen' AND state IS NULL; COMMIT");
+	ok(reaches($other, 'failed'), "a job of $role, after $change, fails");
+	like(ask("SELECT error FROM textclf_jobs WHERE job = $other"), qr/^55000: .*was changed/, 'and says so');
+	is(ask(q{SELECT count(textclf_drop(name)) FROM textclf_models WHERE name = 'stolen'}), '0', 'without a model');
+}
+
+$job = ask(q{SET textclf.max_model_size = '100MB'; SET ROLE writer; } . call('stolen', $short));
+ok(reaches($job, 'failed'), 'a setting that the role of a job may not change makes it fail');
+like(ask("SELECT error FROM textclf_jobs WHERE job = $job"), qr/^42501: .*max_model_size/, 'as it would in a session of that role');
+
 # -- settings, and what fails
 
 $job = ask(q{SET textclf.training_memory = '1MB'; } . call('large', '{"units": 1024, "embedding_dim": 1024}'));
@@ -329,6 +352,10 @@ is($node->safe_psql('other', 'SELECT count(*) FROM textclf_version'), '1', 'with
 is( $node->safe_psql('other', qq{SET client_min_messages = warning; BEGIN; SELECT textclf_train_background('rows', 'doc', 'label', 'm', '$short') \\g /dev/null
 		DROP EXTENSION textclf; COMMIT; SELECT count(*) FROM pg_extension WHERE extname = 'textclf'}),
 	'0', 'a job goes with an extension that its own transaction drops');
+$node->safe_psql('other', qq{BEGIN; CREATE EXTENSION textclf; SELECT textclf_train_background('rows', 'doc', 'label', 'first', '$short');
+		DROP EXTENSION textclf; CREATE EXTENSION textclf; SELECT textclf_train_background('rows', 'doc', 'label', 'second', '$short'); COMMIT});
+ok( wait_until(sub { $node->safe_psql('other', q{SELECT state FROM textclf_jobs WHERE model = 'second'}) eq 'done' }, 60),
+	'nor is it taken for that of the same id in a new one');
 ask('DROP DATABASE other WITH (FORCE)');
 
 # -- no free process

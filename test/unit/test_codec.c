@@ -381,31 +381,31 @@ static const Lie lies[] = {
 
 #define LIES (sizeof lies / sizeof lies[0])
 
-/* The same for a hybrid model: 19 n-grams, 3 classes. */
+/* The same for a hybrid model: 26 n-grams, 3 classes. */
 static const Lie wide_lies[] = {
 	{"no factors", "\"fusion.scale\"", "\"fusion.scales\""},
 	{"one factor", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[2]", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[1]"},
 	{"factors in a matrix", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[2]", "\"fusion.scale\":{\"dtype\":\"F32\",\"shape\":[2,1]"},
 	{"no n-grams", "\"wide.hashes\"", "\"wide.hash\""},
-	{"n-grams without a shape", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[]"},
-	{"as many n-grams as a half", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19.5]"},
-	{"a negative number of n-grams", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[-19]"},
-	{"one n-gram more", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[20]"},
-	{"one n-gram less", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[18]"},
-	{"no n-gram, but values", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[0]"},
-	{"n-grams beyond the bytes", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[4000000000]"},
-	{"n-grams whose bytes wrap", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[19]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[4611686018427387904]"},
+	{"n-grams without a shape", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[]"},
+	{"as many n-grams as a half", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26.5]"},
+	{"a negative number of n-grams", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[-26]"},
+	{"one n-gram more", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[27]"},
+	{"one n-gram less", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[25]"},
+	{"no n-gram, but values", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[0]"},
+	{"n-grams beyond the bytes", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[4000000000]"},
+	{"n-grams whose bytes wrap", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[26]", "\"wide.hashes\":{\"dtype\":\"U32\",\"shape\":[4611686018427387904]"},
 	{"hashes that are floats", "\"wide.hashes\":{\"dtype\":\"U32\"", "\"wide.hashes\":{\"dtype\":\"F32\""},
-	{"one idf less", "\"wide.idf\":{\"dtype\":\"F32\",\"shape\":[19]", "\"wide.idf\":{\"dtype\":\"F32\",\"shape\":[18]"},
+	{"one idf less", "\"wide.idf\":{\"dtype\":\"F32\",\"shape\":[26]", "\"wide.idf\":{\"dtype\":\"F32\",\"shape\":[25]"},
 	{"no idf", "\"wide.idf\"", "\"wide.tf\""},
 	{"a bias more than classes", "\"wide.bias\":{\"dtype\":\"F32\",\"shape\":[3]", "\"wide.bias\":{\"dtype\":\"F32\",\"shape\":[4]"},
 	{"no bias", "\"wide.bias\"", "\"wide.offset\""},
 	{"a kernel of single precision", "\"wide.kernel\":{\"dtype\":\"F16\"", "\"wide.kernel\":{\"dtype\":\"F32\""},
 	{"a kernel of another type of half", "\"wide.kernel\":{\"dtype\":\"F16\"", "\"wide.kernel\":{\"dtype\":\"BF16\""},
-	{"a kernel for other n-grams", "\"shape\":[19,3]", "\"shape\":[18,3]"},
-	{"a kernel for other classes", "\"shape\":[19,3]", "\"shape\":[19,2]"},
-	{"a kernel transposed", "\"shape\":[19,3]", "\"shape\":[3,19]"},
-	{"a kernel of one dimension", "\"shape\":[19,3]", "\"shape\":[57]"},
+	{"a kernel for other n-grams", "\"shape\":[26,3]", "\"shape\":[25,3]"},
+	{"a kernel for other classes", "\"shape\":[26,3]", "\"shape\":[26,2]"},
+	{"a kernel transposed", "\"shape\":[26,3]", "\"shape\":[3,26]"},
+	{"a kernel of one dimension", "\"shape\":[26,3]", "\"shape\":[78]"},
 	{"no kernel", "\"wide.kernel\"", "\"wide.kernels\""},
 	{"tensors of n-grams in a bilstm model", "\\\"hybrid\\\"", "\\\"bilstm\\\""},
 	{"tensors of a network in a linear model", "\\\"hybrid\\\"", "\\\"linear\\\""},
@@ -716,7 +716,7 @@ lying_data(void)
 		unsigned char *at = data_of(data_lies[i].tensor);
 
 		CHECK(at != NULL, "no tensor %s", data_lies[i].tensor);
-		CHECK(model->wide.F == 19, "%zu n-grams", model->wide.F);
+		CHECK(model->wide.F == 26, "%zu n-grams", model->wide.F);
 		put(at + 4 * data_lies[i].word, data_lies[i].value);
 		decode_damaged(bytes, size, true, data_lies[i].tensor, i);
 		clf_model_free(model);

@@ -8,6 +8,9 @@
  * rows of a range are locked as they are read: what is classified is what the
  * row holds when it is updated, and waits for those who are changing it.
  *
+ * Each range has a snapshot of its own, so a pass does not see rows that others
+ * move behind it meanwhile.  Whether any are left is asked of one snapshot.
+ *
  * Everything goes through SPI as the caller.  No name is left to the
  * search_path: a procedure that pins it could not commit.
  */
@@ -38,7 +41,7 @@
 
 PG_FUNCTION_INFO_V1(textclf_refresh);
 
-#define MAX_PASSES		3		/* through the table, for rows that others change meanwhile */
+#define MAX_PASSES		3		/* through the table, for rows that others change or move meanwhile */
 #define RANGES_A_CHUNK	8		/* at least, where there are that many pages */
 #define MAX_PAGES		128		/* of a range, whose rows are in memory together */
 #define MAX_RANGES		1000	/* without a commit, where there is nothing to do */
@@ -62,7 +65,6 @@ typedef struct Refresh
 
 	/* of the whole */
 	int64		refreshed;
-	int64		found;			/* rows of the pass that were to be refreshed */
 	int32		version;		/* of the model, the last one used */
 } Refresh;
 
@@ -147,6 +149,19 @@ prepare(const char *query, int arguments, Oid *types)
 	return plan;
 }
 
+/* FROM and WHERE: the rows t of the target that are not at the version that the argument is. */
+static char *
+rows_to_refresh(const Refresh *refresh, const char *argument)
+{
+	const char *doc = quote_identifier(refresh->text_column);
+	const char *version = quote_identifier(refresh->version_column);
+
+	return psprintf("FROM %s AS t "
+					"WHERE (t.%s IS NULL OR t.%s OPERATOR(pg_catalog.<>) %s) "
+					"AND (t.%s IS NOT NULL OR t.%s IS NOT NULL)",
+					RowSourceName(refresh->target), version, version, argument, doc, version);
+}
+
 /*
  * Plan the statements anew for each transaction, for the table may have been
  * renamed or altered since the one before.  The type of labels is written as one
@@ -155,22 +170,18 @@ prepare(const char *query, int arguments, Oid *types)
 static void
 begin_chunk(Refresh *refresh)
 {
-	char	   *table = RowSourceName(refresh->target);
-	char	   *doc = psprintf("t.%s", quote_identifier(refresh->text_column));
-	char	   *version = psprintf("t.%s", quote_identifier(refresh->version_column));
 	Oid			label_type = RowSourceColumnType(refresh->target, refresh->label_column);
 
 	refresh->select =
-		prepare(psprintf("SELECT t.tableoid, t.ctid, %s::pg_catalog.text FROM %s AS t "
-						 "WHERE t.ctid OPERATOR(pg_catalog.>=) $1 AND t.ctid OPERATOR(pg_catalog.<) $2 "
-						 "AND (%s IS NULL OR %s OPERATOR(pg_catalog.<>) $3) "
-						 "AND (%s IS NOT NULL OR %s IS NOT NULL) FOR NO KEY UPDATE OF t",
-						 doc, table, version, version, doc, version),
-				3, (Oid[]) {TIDOID, TIDOID, INT4OID});
+		prepare(psprintf("SELECT t.tableoid, t.ctid, t.%s::pg_catalog.text %s "
+						 "AND t.ctid OPERATOR(pg_catalog.>=) $2 AND t.ctid OPERATOR(pg_catalog.<) $3 "
+						 "FOR NO KEY UPDATE OF t",
+						 quote_identifier(refresh->text_column), rows_to_refresh(refresh, "$1")),
+				3, (Oid[]) {INT4OID, TIDOID, TIDOID});
 	refresh->update =
 		prepare(psprintf("UPDATE %s AS t SET %s = CAST($3 AS %s), %s = $4 "
 						 "WHERE t.tableoid OPERATOR(pg_catalog.=) $1 AND t.ctid OPERATOR(pg_catalog.=) $2",
-						 table, quote_identifier(refresh->label_column),
+						 RowSourceName(refresh->target), quote_identifier(refresh->label_column),
 						 format_type_extended(label_type, -1,
 											  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
 						 quote_identifier(refresh->version_column)),
@@ -234,14 +245,13 @@ refresh_range(Refresh *refresh, BlockNumber begin, BlockNumber end)
 	refresh->version = ModelCacheLookup(refresh->reference)->version;
 	ItemPointerSet(&first, begin, 0);
 	ItemPointerSet(&last, end, 0);
-	arguments[0] = PointerGetDatum(&first);
-	arguments[1] = PointerGetDatum(&last);
-	arguments[2] = Int32GetDatum(refresh->version);
+	arguments[0] = Int32GetDatum(refresh->version);
+	arguments[1] = PointerGetDatum(&first);
+	arguments[2] = PointerGetDatum(&last);
 	if (SPI_execute_plan(refresh->select, arguments, NULL, false, 0) < 0)
 		elog(ERROR, "could not read rows: %s", SPI_result_code_string(SPI_result));
 	rows = SPI_tuptable;
 	count = SPI_processed;
-	refresh->found += count;
 	refresh->ranges++;
 	for (uint64 i = 0; i < count; i++)
 	{
@@ -292,7 +302,6 @@ run_pass(Refresh *refresh)
 	BlockNumber step = Min(MAX_PAGES, Max(1, refresh->chunk_rows / (RANGES_A_CHUNK * MaxHeapTuplesPerPage)));
 	BlockNumber end;
 
-	refresh->found = 0;
 	begin_chunk(refresh);
 	pages = count_pages(refresh->target);
 	for (BlockNumber begin = 0; begin < pages; begin = end)
@@ -309,6 +318,26 @@ run_pass(Refresh *refresh)
 	end_chunk(refresh, 1);
 }
 
+/* Is any row, as one snapshot sees them all, not at the version that the same one sees? */
+static bool
+any_left(Refresh *refresh)
+{
+	SPIPlanPtr	plan;
+	bool		result;
+
+	PushActiveSnapshot(GetTransactionSnapshot());
+	refresh->version = ModelCacheLookup(refresh->reference)->version;
+	plan = prepare(psprintf("SELECT %s LIMIT 1", rows_to_refresh(refresh, "$1")),
+				   1, (Oid[]) {INT4OID});
+	if (SPI_execute_plan(plan, (Datum[]) {Int32GetDatum(refresh->version)}, NULL, true, 0) < 0)
+		elog(ERROR, "could not read rows: %s", SPI_result_code_string(SPI_result));
+	result = SPI_processed > 0;
+	SPI_freetuptable(SPI_tuptable);
+	SPI_freeplan(plan);
+	PopActiveSnapshot();
+	return result;
+}
+
 /*
  * CALL textclf_refresh(target regclass, text_column name, label_column name,
  *						version_column name, model text,
@@ -323,13 +352,15 @@ run_pass(Refresh *refresh)
  *
  * Rows that have the model's version already are not touched, so that it can be
  * called again after an interruption and goes on where it was.  Rows that
- * others change meanwhile are looked at again, in two more passes at most.
+ * others change or move meanwhile are looked for again, in two more passes at
+ * most: unless a warning says otherwise, there was a moment at which none was left.
  */
 Datum
 textclf_refresh(PG_FUNCTION_ARGS)
 {
 	Refresh		refresh = {0};
 	int			passes = 0;
+	bool		left;
 
 	/* not so in a subtransaction, whose abort would free the memory of SPI twice */
 	if (SPI_connect_ext(may_commit(fcinfo) ? SPI_OPT_NONATOMIC : 0) != SPI_OK_CONNECT)
@@ -339,15 +370,18 @@ textclf_refresh(PG_FUNCTION_ARGS)
 												"textclf refreshed row",
 												ALLOCSET_DEFAULT_SIZES);
 	do
+	{
 		run_pass(&refresh);
-	while (refresh.found > 0 && ++passes < MAX_PASSES);
+		left = any_left(&refresh);
+	}
+	while (left && ++passes < MAX_PASSES);
 
 	if (textclf_progress)
 		ereport(NOTICE,
 				(errmsg("\"%s\" is at version %d of the model: %lld rows refreshed",
 						get_rel_name(refresh.target), refresh.version,
 						(long long) refresh.refreshed)));
-	if (refresh.found > 0)
+	if (left)
 		ereport(WARNING,
 				(errmsg("there may be rows that version %d has not labelled", refresh.version),
 				 errdetail("Others, or triggers, keep changing them."),

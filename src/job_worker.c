@@ -185,7 +185,10 @@ check_unchanged(const JobRun *run)
 						(long long) run->job->id)));
 }
 
-/* Take over the settings with which the job was asked for, as far as its role may. */
+/*
+ * Take over what the session that asked for the job had set, whoever it had been when
+ * it did.  It was allowed to, and nobody has changed the row since (check_unchanged).
+ */
 static void
 apply_settings(Jsonb *settings)
 {
@@ -200,7 +203,7 @@ apply_settings(Jsonb *settings)
 			name = pnstrdup(value.val.string.val, value.val.string.len);
 		else if (token == WJB_VALUE && value.type == jbvString)
 			SetConfigOption(name, pnstrdup(value.val.string.val, value.val.string.len),
-							superuser() ? PGC_SUSET : PGC_USERSET, PGC_S_SESSION);
+							PGC_SUSET, PGC_S_SESSION);
 	}
 }
 

@@ -48,10 +48,20 @@ explain(ClfExplainer *explainer)
 	return clf_explainer_result(explainer);
 }
 
-/* A row for each token. */
+/* What belongs to no token: a row of its weight alone. */
 static void
-put_tokens(ReturnSetInfo *result, const EngineText *utf8,
-		   const ClfExplanation *explanation)
+put_rest(ReturnSetInfo *result, double rest)
+{
+	Datum		values[5] = {[4] = Float8GetDatum(rest)};
+	bool		nulls[5] = {true, true, true, true, false};
+
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+/* A row for each token, and one for the rest, if there is any. */
+static void
+put_rows(ReturnSetInfo *result, const EngineText *utf8,
+		 const ClfExplanation *explanation)
 {
 	size_t		byte = 0;
 	int			offset = 0;		/* in characters */
@@ -71,13 +81,15 @@ put_tokens(ReturnSetInfo *result, const EngineText *utf8,
 		values[4] = Float8GetDatum(explanation->weights[i]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	if (explanation->rest != 0)
+		put_rest(result, explanation->rest);
 }
 
 /*
  * textclf_explain(model text, doc text, label text DEFAULT NULL): a row for each
  * token that the model looks at, with its place in the text and its weight for
  * the label, by default the predicted one.  See clf.h for what the weights add
- * up to.  Offsets count characters from 0; the end is behind the last one.
+ * up to, and for what is the rest, a row with a weight and nothing else.  Offsets count characters from 0; the end is behind the last one.
  * No row if model or doc is NULL.
  */
 Datum
@@ -108,7 +120,7 @@ textclf_explain(PG_FUNCTION_ARGS)
 	EngineCheck(clf_explainer_new(cached->model, &allocator, sgemm, utf8.bytes,
 								  utf8.length, class_id, &explainer, &error),
 				&error);
-	put_tokens(result, &utf8, explain(explainer));
+	put_rows(result, &utf8, explain(explainer));
 	MemoryContextDelete(context);
 	EngineTextFree(&utf8);
 	return (Datum) 0;

@@ -488,7 +488,9 @@ extern ClfStatus clf_tokens(const ClfModel *model, ClfScratch *scratch,
  * The weights are integrated gradients from a text of as many unknown tokens,
  * so that they add up to log_odds - base, but for the error of the numerical
  * integration, which is seldom over 0.01 and looks at the text at 11 to about
- * 600 points of the way, more where the network is less smooth.
+ * 600 points of the way, more where the network is less smooth.  Where it jumps,
+ * as one does whose training diverged, no token can be said to have moved it:
+ * such parts of the way are the rest, which belongs to the sum.
  * A token that the network does not know, or does not read, gets its weight
  * from the linear branch alone.  There an n-gram's part, its value times the
  * class's weight, goes to its tokens in equal parts.
@@ -501,6 +503,7 @@ typedef struct ClfExplanation
 	const ClfToken *tokens;		/* [count] as clf_tokens gives them */
 	const double *weights;		/* [count] */
 	size_t		count;
+	double		rest;			/* 0 unless the network jumps */
 } ClfExplanation;
 
 /*

@@ -11,7 +11,9 @@
  * each of a few points, several of them as rows of one shard.
  *
  * What the weights must add up to is known, so the integration knows its own
- * error: a stretch of the way on which it is too large is cut in two.
+ * error: a stretch of the way on which it is too large is cut in two.  Where the
+ * log-odds jump, as those of a network do whose gates are all open or shut, no
+ * cutting helps, and gradients say nothing: that part belongs to no token.
  *
  * It must not know what a text is explained for.
  */
@@ -72,10 +74,10 @@ struct ClfExplainer
 	bool		done;
 
 	/* the way */
-	Stretch		stretches[MAX_STRETCHES + 1];	/* still to go, the last one first */
+	Stretch		stretches[MAX_STRETCHES];	/* in the order in which they are looked at */
 	int			stretch_count;
-	int			looked_at;		/* stretches so far */
-	int			point;			/* the next one of the stretch */
+	int			stretch;		/* that is looked at */
+	int			point;			/* the next one of it */
 	double		middle_value;
 	double	   *stretch_weights;	/* [count] what the stretch adds */
 	double	   *stretch_coefficient;	/* [C] */
@@ -302,13 +304,13 @@ log_odds(size_t C, int class_id, float *z)
 static Stretch *
 stretch_of(ClfExplainer *explainer)
 {
-	return &explainer->stretches[explainer->stretch_count - 1];
+	return &explainer->stretches[explainer->stretch];
 }
 
 static int
 points_of(const ClfExplainer *explainer)
 {
-	return explainer->looked_at == 0 ? FIRST_POINTS : NEXT_POINTS;
+	return explainer->stretch == 0 ? FIRST_POINTS : NEXT_POINTS;
 }
 
 /* How far along the way a point of the stretch is, from 0 to 1. */
@@ -480,51 +482,60 @@ add_wide(ClfExplainer *explainer, ClfError *error)
 
 /* ---- the course ---- */
 
-/* What the log-odds change on the stretch, by what it adds to the tokens. */
+/* What the linear branch adds to the log-odds on the stretch. */
 static double
-stretch_sum(const ClfExplainer *explainer)
+wide_part(const ClfExplainer *explainer)
 {
 	const ClfModel *model = explainer->model;
 	double		sum = 0;
 
-	for (size_t i = 0; i < explainer->result.count; i++)
-		sum += explainer->stretch_weights[i];
 	for (size_t k = 0; explainer->margins && k < model->labels.count; k++)
 		sum += explainer->stretch_coefficient[k] * model->scale[1] *
 			(explainer->margins[k] - model->wide.bias[k]);
 	return sum;
 }
 
-/* A stretch is integrated: take it, or cut it in two. */
+/*
+ * Add up what an integrated stretch has given.  Where the tokens' weights are
+ * wrong, the network's part of the change counts as the rest in their place.
+ */
+static void
+take_stretch(ClfExplainer *explainer, double part, bool wrong)
+{
+	for (size_t i = 0; !wrong && i < explainer->result.count; i++)
+		explainer->weights[i] += explainer->stretch_weights[i];
+	if (wrong)
+		explainer->result.rest += part;
+	for (size_t k = 0; k < explainer->model->labels.count; k++)
+		explainer->coefficient[k] += explainer->stretch_coefficient[k];
+}
+
+/* A stretch is integrated: take it, or cut it in two, as long as there may be more. */
 static void
 end_stretch(ClfExplainer *explainer)
 {
 	Stretch		stretch = *stretch_of(explainer);
-	double		error = stretch.end_value - stretch.begin_value - stretch_sum(explainer);
+	double		part = stretch.end_value - stretch.begin_value - wide_part(explainer);
 	double		middle = (stretch.begin + stretch.end) / 2;
-	size_t		count = explainer->result.count;
-	size_t		C = explainer->model->labels.count;
+	double		sum = 0;
+	bool		wrong;
 
-	explainer->stretch_count--;
-	explainer->looked_at++;
-	explainer->point = 0;
-	/* a number that is not finite is noticed at last */
-	if (fabs(error) > STRETCH_ERROR && explainer->looked_at + explainer->stretch_count + 2 <= MAX_STRETCHES)
+	for (size_t i = 0; i < explainer->result.count; i++)
+		sum += explainer->stretch_weights[i];
+	wrong = !(fabs(part - sum) <= STRETCH_ERROR);	/* or not a number, which is noticed at last */
+	if (wrong && explainer->stretch_count + 2 <= MAX_STRETCHES)
 	{
-		explainer->stretches[explainer->stretch_count++] =
-			(Stretch){middle, stretch.end, explainer->middle_value, stretch.end_value};
 		explainer->stretches[explainer->stretch_count++] =
 			(Stretch){stretch.begin, middle, stretch.begin_value, explainer->middle_value};
+		explainer->stretches[explainer->stretch_count++] =
+			(Stretch){middle, stretch.end, explainer->middle_value, stretch.end_value};
 	}
 	else
-	{
-		for (size_t i = 0; i < count; i++)
-			explainer->weights[i] += explainer->stretch_weights[i];
-		for (size_t k = 0; k < C; k++)
-			explainer->coefficient[k] += explainer->stretch_coefficient[k];
-	}
-	memset(explainer->stretch_weights, 0, count * sizeof(double));
-	memset(explainer->stretch_coefficient, 0, C * sizeof(double));
+		take_stretch(explainer, part, wrong);
+	explainer->stretch++;
+	explainer->point = 0;
+	memset(explainer->stretch_weights, 0, explainer->result.count * sizeof(double));
+	memset(explainer->stretch_coefficient, 0, explainer->model->labels.count * sizeof(double));
 }
 
 /* The linear branch's part, once the mean coefficients are known, and a last look. */
@@ -533,7 +544,7 @@ finish(ClfExplainer *explainer, ClfError *error)
 {
 	ClfExplanation *result = &explainer->result;
 	ClfStatus	status = explainer->margins ? add_wide(explainer, error) : CLF_OK;
-	bool		finite = isfinite(result->log_odds) && isfinite(result->base);
+	bool		finite = isfinite(result->log_odds) && isfinite(result->base) && isfinite(result->rest);
 
 	for (size_t i = 0; i < result->count; i++)
 		finite = finite && isfinite(explainer->weights[i]);
@@ -547,7 +558,7 @@ finish(ClfExplainer *explainer, ClfError *error)
 static ClfStatus
 advance(ClfExplainer *explainer, ClfError *error)
 {
-	if (explainer->stretch_count == 0)
+	if (explainer->stretch == explainer->stretch_count)
 		return finish(explainer, error);
 	if (explainer->point == points_of(explainer))
 		end_stretch(explainer);

@@ -33,7 +33,7 @@ fuzz_explain(const ClfModel *model, const char *text, size_t length)
 	{
 		const ClfExplanation *result = clf_explainer_result(explainer);
 
-		FUZZ_CHECK(isfinite(result->log_odds) && isfinite(result->base));
+		FUZZ_CHECK(isfinite(result->log_odds) && isfinite(result->base) && isfinite(result->rest));
 		for (size_t i = 0; i < result->count; i++)
 			FUZZ_CHECK(isfinite(result->weights[i]) && result->tokens[i].end <= length);
 	}

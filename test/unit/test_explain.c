@@ -100,6 +100,7 @@ check_sum(const char *text, int class_id)
 	worst = fmax(worst, fabs(sum - (result->log_odds - result->base)));
 	CHECK(fabs(sum - (result->log_odds - result->base)) < 0.03, "\"%s\" class %d: the sum is %g, not %g", text, class_id,
 		  sum, result->log_odds - result->base);
+	CHECK(result->rest == 0, "\"%s\" class %d: %g is no token's", text, class_id, result->rest);
 	clf_explainer_free(explainer);
 }
 
@@ -191,6 +192,50 @@ two_classes_are_opposites(void)
 		CHECK(fabs(weights[i] + result->weights[i]) < 1e-6, "%g and %g", weights[i], result->weights[i]);
 	clf_explainer_free(explainer);
 	end();
+}
+
+/*
+ * A network whose gates are all open or shut has log-odds in steps: what no
+ * gradient tells is the rest, not the token's, and the sum holds.
+ */
+static void
+jumps_are_the_rest(void)
+{
+	size_t		jumping = 0;
+
+	for (int id = 0; id < UNIT_ARCHITECTURES; id++)
+	{
+		unit_config(&config);
+		config.architecture = id;
+		config.maxlen = 14;
+		start(CLASSES);
+		for (int t = 0; t < model->table.count; t++)
+		{
+			const ClfTensor *tensor = &model->table.tensors[t];
+
+			for (size_t i = 0; t < model->table.dense_kernel && i < tensor->rows * tensor->columns; i++)
+				clf_model_tensor(model, t)[i] *= 1000;
+		}
+		for (size_t i = 0; i < TEXTS; i++)
+		{
+			ClfError	error;
+			const ClfExplanation *result = explain(texts[i], 0, &error);
+			double		sum = result != NULL ? result->rest : 0;
+
+			CHECK(result != NULL, "%s", error.message);
+			for (size_t k = 0; k < result->count; k++)
+			{
+				sum += result->weights[k];
+				CHECK(fabs(result->weights[k]) < 30, "\"%s\": token %zu has %g", texts[i], k, result->weights[k]);
+			}
+			CHECK(fabs(sum - (result->log_odds - result->base)) < 0.05, "%s, \"%s\": the sum is %g, not %g",
+				  unit_architecture(id), texts[i], sum, result->log_odds - result->base);
+			jumping += result->rest != 0;
+			clf_explainer_free(explainer);
+		}
+		end();
+	}
+	CHECK(jumping > TEXTS, "only %zu jump", jumping);
 }
 
 /* Place of a hash among the model's n-grams, or -1. */
@@ -343,6 +388,7 @@ main(void)
 	RUN(unknown_words_weigh_nothing);
 	RUN(two_classes_are_opposites);
 	RUN(pairs_are_shared);
+	RUN(jumps_are_the_rest);
 	RUN(long_text);
 	RUN(invalid_text_is_refused);
 	RUN(infinite_scores_are_refused);

@@ -114,6 +114,28 @@ COMMENT ON COLUMN textclf_job.notices IS 'what its training had to tell beside f
 
 REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM PUBLIC;
 
+CREATE FUNCTION textclf_guard() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION textclf_guard() IS
+'trigger of the tables of textclf: only their owner writes to them';
+
+CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_model
+FOR EACH ROW EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_version
+FOR EACH ROW EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_deployment
+FOR EACH ROW EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_permission
+FOR EACH ROW EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_job
+FOR EACH ROW EXECUTE FUNCTION textclf_guard();
+-- in the process of a subscription as well, whose role may be anybody
+ALTER TABLE textclf_model ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_version ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_deployment ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_permission ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_job ENABLE ALWAYS TRIGGER textclf_guard;
+
 -- Roles are dumped by name.  One that was dropped has but a number, which may be
 -- another role's where the dump is restored: so its models are nobody's there, and
 -- what it was granted is left out.  What is given here follows the table's name,

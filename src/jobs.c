@@ -8,8 +8,8 @@
  * fails, with the reason, or leaves jobs that are being worked on: there is no
  * queue that somebody would have to look after.
  *
- * Rights over the data of every table, such as pg_write_all_data has, are not
- * those to act as any role.  So the row is not believed: what it must still say
+ * To own the table, which may be given to another than a superuser, is not the
+ * right to act as any role.  So the row is not believed: what it must still say
  * at the end is remembered outside of the table, and goes to the worker past it.
  */
 #include "postgres.h"

@@ -120,6 +120,40 @@ SET ROLE regress_textclf_other;
 INSERT INTO inbox VALUES ('left');
 RESET ROLE;
 
+-- who may write to all tables does not write to these, which would be owning every model
+CREATE ROLE regress_textclf_writer IN ROLE pg_write_all_data, pg_read_all_data;
+GRANT ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job TO regress_textclf_writer;
+CREATE FUNCTION try_writing() RETURNS TABLE (command text, outcome text) LANGUAGE plpgsql AS $$
+BEGIN
+	FOREACH command IN ARRAY ARRAY[
+		'UPDATE textclf_model SET owner = ''regress_textclf_writer''', 'DELETE FROM textclf_model', 'DELETE FROM textclf_version',
+		'INSERT INTO textclf_permission SELECT name, ''regress_textclf_writer'' FROM textclf_model',
+		'UPDATE textclf_version SET bytes = ''''', 'INSERT INTO textclf_deployment SELECT model, number + 1, version FROM textclf_deployment',
+		'INSERT INTO textclf_job (role, source, source_name, text_column, label_column, model, settings)
+			VALUES (''regress_textclf_writer'', ''docs'', '''', '''', '''', '''', ''{}'')',
+		'MERGE INTO textclf_model USING (VALUES (1)) v ON true WHEN MATCHED THEN DELETE']
+	LOOP
+		BEGIN
+			EXECUTE command;
+			outcome := 'done';
+		EXCEPTION WHEN OTHERS THEN
+			outcome := sqlstate || ' ' || sqlerrm;
+		END;
+		RETURN NEXT;
+	END LOOP;
+END $$;
+SET ROLE regress_textclf_writer;
+SELECT * FROM try_writing();
+RESET ROLE;
+SET session_replication_role = replica;	-- as the process of a subscription
+SET ROLE regress_textclf_writer;
+SELECT outcome, count(*) FROM try_writing() GROUP BY 1 ORDER BY 1;
+DELETE FROM textclf_model;
+RESET ROLE;
+RESET session_replication_role;
+REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM regress_textclf_writer;
+DROP ROLE regress_textclf_writer;
+
 -- owners
 SET ROLE regress_textclf_owner;
 \set VERBOSITY sqlstate

@@ -12,9 +12,29 @@
 
 -- ---- tables ---------------------------------------------------------------
 
+CREATE TYPE textclf_role;
+CREATE FUNCTION textclf_role_in(cstring) RETURNS textclf_role
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION textclf_role_in(cstring) IS 'a role by its name';
+CREATE FUNCTION textclf_role_out(textclf_role) RETURNS cstring
+AS 'regroleout' LANGUAGE internal STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION textclf_role_out(textclf_role) IS 'the name of a role';
+CREATE FUNCTION textclf_role_recv(internal) RETURNS textclf_role
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION textclf_role_recv(internal) IS 'a role by its name';
+CREATE FUNCTION textclf_role_send(textclf_role) RETURNS bytea
+AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION textclf_role_send(textclf_role) IS 'the name of a role';
+CREATE TYPE textclf_role (
+	INPUT = textclf_role_in, OUTPUT = textclf_role_out,
+	RECEIVE = textclf_role_recv, SEND = textclf_role_send, LIKE = oid);
+COMMENT ON TYPE textclf_role IS 'a role, whose number is nobody''s on other servers';
+CREATE CAST (textclf_role AS oid) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (oid AS textclf_role) WITHOUT FUNCTION AS ASSIGNMENT;
+
 CREATE TABLE textclf_model (
 	name text COLLATE "C" PRIMARY KEY,
-	owner regrole NOT NULL,
+	owner textclf_role NOT NULL,
 	created timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE textclf_model IS 'models by name, and who owns them';
@@ -56,7 +76,7 @@ COMMENT ON COLUMN textclf_deployment.created IS 'start of the transaction that d
 
 CREATE TABLE textclf_permission (
 	model text COLLATE "C" NOT NULL,
-	role regrole NOT NULL,
+	role textclf_role NOT NULL,
 	PRIMARY KEY (model, role)
 );
 COMMENT ON TABLE textclf_permission IS 'roles that may use a model, besides its owner';
@@ -65,8 +85,8 @@ COMMENT ON COLUMN textclf_permission.role IS 'role that may use it; "-" is every
 
 CREATE TABLE textclf_job (
 	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-	role regrole NOT NULL,
-	source regclass NOT NULL,
+	role oid NOT NULL,
+	source oid NOT NULL,
 	source_name text NOT NULL,
 	text_column text NOT NULL,
 	label_column text NOT NULL,
@@ -90,8 +110,8 @@ CREATE TABLE textclf_job (
 COMMENT ON TABLE textclf_job IS 'background trainings; not dumped';
 COMMENT ON SEQUENCE textclf_job_id_seq IS 'ids of background trainings';
 COMMENT ON COLUMN textclf_job.id IS 'what textclf_train_background returned';
-COMMENT ON COLUMN textclf_job.role IS 'role that asked for it, which does the training';
-COMMENT ON COLUMN textclf_job.source IS 'relation to learn from';
+COMMENT ON COLUMN textclf_job.role IS 'OID of the role that asked for it, which does the training';
+COMMENT ON COLUMN textclf_job.source IS 'OID of the relation to learn from';
 COMMENT ON COLUMN textclf_job.source_name IS 'its name when the job was asked for';
 COMMENT ON COLUMN textclf_job.text_column IS 'column that holds the texts';
 COMMENT ON COLUMN textclf_job.label_column IS 'column that holds the labels';
@@ -136,18 +156,25 @@ ALTER TABLE textclf_deployment ENABLE ALWAYS TRIGGER textclf_guard;
 ALTER TABLE textclf_permission ENABLE ALWAYS TRIGGER textclf_guard;
 ALTER TABLE textclf_job ENABLE ALWAYS TRIGGER textclf_guard;
 
--- Roles are dumped by name.  One that was dropped has but a number, which may be
--- another role's where the dump is restored: so its models are nobody's there, and
--- what it was granted is left out.  What is given here follows the table's name,
--- schema and all, in a query that pg_dump makes.
-SELECT pg_catalog.pg_extension_config_dump('textclf_model',
-	'AS m (name, role, created), LATERAL (SELECT CASE '
-	'WHEN EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = m.role) THEN m.role '
-	'ELSE ''-''::pg_catalog.regrole END) AS o (owner)');
+CREATE FUNCTION textclf_leave_out() RETURNS trigger
+AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
+COMMENT ON FUNCTION textclf_leave_out() IS
+'trigger of the tables of textclf: what a subscription brings of these rows is left out';
+
+-- jobs are each server's own; and a role that the publisher has dropped has no name
+CREATE TRIGGER textclf_leave_out BEFORE INSERT OR UPDATE OR DELETE ON textclf_job
+FOR EACH ROW EXECUTE FUNCTION textclf_leave_out();
+CREATE TRIGGER textclf_leave_out BEFORE INSERT OR UPDATE ON textclf_permission
+FOR EACH ROW WHEN (NEW.role::pg_catalog.oid OPERATOR(pg_catalog.=) 1) EXECUTE FUNCTION textclf_leave_out();
+ALTER TABLE textclf_job ENABLE REPLICA TRIGGER textclf_leave_out;
+ALTER TABLE textclf_permission ENABLE REPLICA TRIGGER textclf_leave_out;
+
+-- What a role that was dropped has been granted is left out: it would be nobody's.
+SELECT pg_catalog.pg_extension_config_dump('textclf_model', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_version', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_deployment', '');
 SELECT pg_catalog.pg_extension_config_dump('textclf_permission',
-	'WHERE role = 0 OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = role)');
+	'WHERE role::pg_catalog.oid = 0 OR EXISTS (SELECT FROM pg_catalog.pg_roles AS r WHERE r.oid = role::pg_catalog.oid)');
 
 -- ---- training -------------------------------------------------------------
 
@@ -425,7 +452,7 @@ SELECT m.name,
 		WHERE d.model = m.name
 		ORDER BY d.number DESC
 		LIMIT 1) AS deployed,
-	m.owner,
+	m.owner::oid::regrole AS owner,
 	v.created,
 	v.info ->> 'source' AS source,
 	v.info ->> 'text_column' AS text_column,
@@ -444,12 +471,12 @@ SELECT m.name,
 	v.info ->> 'embeddings' AS embeddings
 FROM @extschema@.textclf_model m
 JOIN @extschema@.textclf_version v ON v.model = m.name
-WHERE pg_has_role(m.owner, 'USAGE')
+WHERE pg_has_role(m.owner::oid, 'USAGE')
 	OR EXISTS (
 		SELECT
 		FROM @extschema@.textclf_permission p
 		WHERE p.model = m.name
-			AND (p.role = 0 OR pg_has_role(p.role, 'USAGE')))
+			AND (p.role::oid = 0 OR pg_has_role(p.role::oid, 'USAGE')))
 ORDER BY m.name, v.version;
 COMMENT ON VIEW @extschema@.textclf_models IS 'versions of the models that the current user may use';
 COMMENT ON COLUMN @extschema@.textclf_models.name IS 'name of the model';

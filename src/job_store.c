@@ -26,13 +26,13 @@
 /* What is asked for, whatever becomes of it. */
 #define DIGEST \
 	"pg_catalog.sha256(pg_catalog.convert_to(" \
-	"  ROW(j.role::pg_catalog.oid, j.source::pg_catalog.oid, j.source_name, j.text_column, " \
+	"  ROW(j.role, j.source, j.source_name, j.text_column, " \
 	"      j.label_column, j.model, j.options, j.settings)::pg_catalog.text, " \
 	"  pg_catalog.getdatabaseencoding()))"
 
 /* The order is that of Column. */
 #define COLUMNS \
-	"j.id, j.role::pg_catalog.oid, j.source, j.source_name, j.text_column, " \
+	"j.id, j.role, j.source, j.source_name, j.text_column, " \
 	"j.label_column, j.model, j.options, j.settings, " DIGEST ", j.requested, j.segment, j.state, " \
 	"j.started, j.epoch, j.epochs, j.loss, j.finished, j.version, j.deployed, " \
 	"j.error, j.warning, j.notices"

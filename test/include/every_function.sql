@@ -10,7 +10,7 @@ RETURNS SETOF record LANGUAGE sql AS $$
 	SELECT p.proname || '(' || pg_get_function_identity_arguments(p.oid) || ')',
 		coalesce(bool_or(a.name = 'model'), false),
 		format('%s %I.%I(%s)', CASE p.prokind WHEN 'p' THEN 'CALL' ELSE 'SELECT * FROM' END, n.nspname, p.proname,
-			coalesce(string_agg(format('%s::pg_catalog.%s', CASE
+			coalesce(string_agg(format('%s::%s', CASE
 				WHEN a.name = 'model' THEN quote_literal(model)
 				WHEN a.name = 'new_name' THEN quote_literal(model || ' renamed')
 				WHEN a.name = 'text_column' THEN '''doc'''
@@ -22,7 +22,7 @@ RETURNS SETOF record LANGUAGE sql AS $$
 				WHEN t.typname = 'jsonb' THEN '''{"epochs": 1, "units": 2, "embedding_dim": 2}'''
 				WHEN t.typcategory = 'S' THEN '''left'''
 				WHEN t.typcategory = 'B' THEN '''false'''
-				ELSE '''1''' END, quote_ident(t.typname)), ', ' ORDER BY a.number) FILTER (WHERE t.oid IS NOT NULL), ''))
+				ELSE '''1''' END, (SELECT quote_ident(nspname) FROM pg_namespace WHERE oid = t.typnamespace) || '.' || quote_ident(t.typname)), ', ' ORDER BY a.number) FILTER (WHERE t.oid IS NOT NULL), ''))
 	FROM pg_extension e
 		JOIN pg_depend d ON d.refclassid = 'pg_extension'::regclass AND d.refobjid = e.oid AND d.deptype = 'e'
 		JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND d.objid = p.oid
@@ -34,6 +34,7 @@ RETURNS SETOF record LANGUAGE sql AS $$
 			WHERE coalesce(p.proargmodes[i], 'i') IN ('i', 'b', 'v')) a ON true
 		LEFT JOIN pg_type t ON t.oid = a.type
 	WHERE e.extname = 'textclf' AND p.prorettype NOT IN ('trigger'::regtype, 'internal'::regtype)
+		AND 'internal'::regtype <> ALL (p.proargtypes)
 	GROUP BY p.oid, n.oid
 	ORDER BY 1
 $$;

@@ -130,7 +130,7 @@ BEGIN
 		'INSERT INTO textclf_permission SELECT name, ''regress_textclf_writer'' FROM textclf_model',
 		'UPDATE textclf_version SET bytes = ''''', 'INSERT INTO textclf_deployment SELECT model, number + 1, version FROM textclf_deployment',
 		'INSERT INTO textclf_job (role, source, source_name, text_column, label_column, model, settings)
-			VALUES (''regress_textclf_writer'', ''docs'', '''', '''', '''', '''', ''{}'')',
+			VALUES (''regress_textclf_writer''::regrole, ''docs''::regclass, '''', '''', '''', '''', ''{}'')',
 		'MERGE INTO textclf_model USING (VALUES (1)) v ON true WHEN MATCHED THEN DELETE']
 	LOOP
 		BEGIN

@@ -81,7 +81,7 @@ for my $kind ('copy', 'inserts')
 	$node->command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $kind, '-f', $dump ],
 		"$kind: restore");
 	is( $node->safe_psql($kind, q{SELECT name, owner FROM textclf_model WHERE name <> 'job' ORDER BY 1}),
-		join("\n", q{my "news"|"Alice o'Hara"}, 'orphan|-', 'plain|' . $node->safe_psql('postgres', 'SELECT current_user')),
+		join("\n", q{my "news"|"Alice o'Hara"}, 'orphan|1', 'plain|' . $node->safe_psql('postgres', 'SELECT current_user')),
 		"$kind: a model whose owner is gone is nobody's");
 	is($node->safe_psql($kind, 'SELECT model, role FROM textclf_permission ORDER BY 1 DESC'),
 		qq{plain|-\nmy "news"|bob}, "$kind: what a role that is gone was granted is left out");

@@ -1,5 +1,6 @@
 # A subscriber that receives the tables of models predicts as the publisher, and
-# follows what changes there.
+# follows what changes there.  Roles are the same by name, and those of no name
+# are nobody's; jobs are each server's own, whatever is published.
 use strict;
 use warnings;
 
@@ -55,5 +56,69 @@ is(same_answer('it follows a new name'), $first, 'with the same answer');
 $publisher->safe_psql('postgres', q{SELECT textclf_drop('m')});
 $publisher->wait_for_catchup('models');
 like(sqlstate($subscriber, 'postgres', $ask), qr/^42704:/, 'it follows a drop');
+
+# -- everything is published, in text and in the binary format, and roles and jobs are not those of the publisher
+
+for my $binary ('false', 'true')
+{
+	my $everything = "everything_$binary";
+	my $train = q{SET client_min_messages = warning; SELECT version FROM textclf_train('rows', 'doc', 'label', '%s', '{"architecture": "linear"}')};
+	my $in_background = q{SELECT textclf_train_background('rows', 'doc', 'label', '%s', '{"architecture": "linear"}')};
+
+	for my $node ($publisher, $subscriber)
+	{
+		$node->safe_psql('postgres', "CREATE DATABASE $everything");
+		$node->safe_psql($everything, 'CREATE EXTENSION textclf');
+		create_rows($node, database => $everything);
+	}
+	my $run = sub {
+		my ($node, $sql) = @_;
+		return $node->safe_psql($everything, $sql);
+	};
+	my $finish = sub {
+		my ($node, $model) = @_;
+		$run->($node, sprintf($in_background, $model));
+		return wait_until(sub { $run->($node, "SELECT state FROM textclf_jobs WHERE model = '$model'") eq 'done' }, 60);
+	};
+
+	# the subscriber has a role of the number of one that the publisher has dropped
+	$publisher->safe_psql('postgres', 'CREATE ROLE dropped; CREATE ROLE also_dropped');
+	my $number = $publisher->safe_psql('postgres', q{SELECT 'dropped'::regrole::oid});
+	$run->($subscriber, "CREATE ROLE thief; SET allow_system_table_mods = on; UPDATE pg_authid SET oid = $number WHERE rolname = 'thief'");
+	$run->($publisher, sprintf($train, 'orphan') . q{; SELECT textclf_set_owner('orphan', 'dropped')});
+	$run->($publisher, sprintf($train, 'granted') . q{; SELECT textclf_set_owner('granted', 'trainer');
+		SELECT textclf_grant('granted', r) FROM unnest(ARRAY['reader', 'dropped', 'also_dropped']::regrole[]) r});
+	$publisher->safe_psql('postgres', 'DROP ROLE dropped, also_dropped');
+	ok($finish->($publisher, 'of_publisher'), "$everything: a job of the publisher");
+	ok($finish->($subscriber, 'of_subscriber'), "$everything: and one of the same number of the subscriber");
+	$run->($subscriber, 'TRUNCATE rows');
+
+	$run->($publisher, "CREATE PUBLICATION $everything FOR ALL TABLES");
+	$run->($subscriber, sprintf("CREATE SUBSCRIPTION $everything CONNECTION '%s' PUBLICATION $everything WITH (binary = $binary)",
+			$publisher->connstr($everything) =~ s/'/''/gr));
+	$subscriber->wait_for_subscription_sync($publisher, $everything, $everything);
+	my $same = sub {
+		my ($when) = @_;
+
+		$publisher->wait_for_catchup($everything);
+		is($run->($subscriber, q{SET ROLE thief; SELECT count(*) FROM textclf_models}), '0', "$everything, $when: a role of the same number owns and uses nothing");
+		is($run->($subscriber, q{SELECT owner FROM textclf_models WHERE name = 'granted'}), 'trainer', "$everything, $when: an owner is the same by name");
+		is($run->($subscriber, q{SELECT role FROM textclf_permission WHERE model = 'granted'}), 'reader', "$everything, $when: what a role that is gone was granted is left out");
+		is($run->($subscriber, q{SET ROLE reader; SELECT textclf_predict('granted', 'the goal of the match')}), 'sport', "$everything, $when: grants hold");
+		is( $run->($subscriber, q{SELECT count(*) FROM textclf_jobs}) . $run->($subscriber, q{SELECT state FROM textclf_jobs WHERE model = 'of_subscriber'}),
+			'1done', "$everything, $when: the subscriber has its own jobs");
+	};
+	$same->('copied');
+	$run->($publisher, q{SELECT textclf_rename('granted', 'other'); SELECT textclf_rename('other', 'granted');
+		SELECT textclf_rename('orphan', 'other'); SELECT textclf_rename('other', 'orphan')});
+	ok($finish->($publisher, 'later'), "$everything: another job of the publisher");
+	$run->($publisher, q{UPDATE textclf_job SET state = 'failed'; DELETE FROM textclf_job});
+	$same->('followed');
+	is($run->($subscriber, q{SELECT textclf_predict('later', 'the goal of the match')}), 'sport', "$everything: the model is there");
+	is($run->($subscriber, q{SELECT textclf_set_owner('orphan', 'reader'); SELECT owner FROM textclf_models WHERE name = 'orphan'}),
+		"\nreader", "$everything: a superuser gives away nobody's model");
+	$run->($subscriber, "DROP SUBSCRIPTION $everything");
+	$subscriber->safe_psql('postgres', 'DROP ROLE thief');
+}
 
 done_testing();

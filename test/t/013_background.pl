@@ -261,10 +261,10 @@ ask(q{CREATE ROLE writer LOGIN; GRANT pg_read_all_data, pg_write_all_data TO wri
 	SET ROLE writer; CREATE VIEW bait AS SELECT * FROM rows});
 my $superuser = ask('SELECT current_user');
 for (
-	[ 'writer', "role = '$superuser'" ],
+	[ 'writer', "role = '$superuser'::regrole" ],
 	[ 'writer', q{settings = '{"session_preload_libraries": "textclf_of_writer"}'} ],
 	[ 'writer', q{settings = '{"textclf.blas_library": "/textclf_of_writer"}'} ],
-	[ $superuser, q{source = 'bait'} ])
+	[ $superuser, q{source = 'bait'::regclass} ])
 {
 	my ($role, $change) = @$_;
 	my $other = ask("BEGIN; SET LOCAL ROLE $role; " . call('stolen', $short)
@@ -391,7 +391,7 @@ like($asker->{err}, qr/no worker process is free/, 'a transaction is rolled back
 session_wait($planter, 60);
 session_send($planter, qq{INSERT INTO textclf_job (id, role, source, source_name, text_column, label_column, model, options, settings)
 	OVERRIDING SYSTEM VALUE
-	VALUES ($rolled_back, 'pg_monitor', 'rows', 'rows', 'doc', 'label', 'planted', '$short', '{}'); COMMIT;});
+	VALUES ($rolled_back, 'pg_monitor'::regrole, 'rows'::regclass, 'rows', 'doc', 'label', 'planted', '$short', '{}'); COMMIT;});
 session_wait($planter, 60);
 is($planter->{err}, '', 'its id is given to another job');
 session_end($planter);

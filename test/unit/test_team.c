@@ -17,6 +17,7 @@
 typedef struct Crew
 {
 	UnitHost	host;
+	int			rows;
 	void	   *block;
 	size_t		size;
 	int			shared;			/* helpers that the block was asked for */
@@ -166,6 +167,7 @@ static void
 crew_init(Crew *crew, int helpers)
 {
 	memset(crew, 0, sizeof *crew);
+	crew->rows = ROWS;
 	unit_host_init(&crew->host);
 	crew->host.clock_step = 0.001;	/* steps end after a few items */
 	clf_rng_seed(&crew->rng, (uint64_t) helpers, 0);
@@ -185,7 +187,7 @@ train(Crew *crew, const ClfConfig *config, size_t *size)
 	void	   *bytes = NULL;
 	void	   *copy = NULL;
 
-	for (int i = 0; i < ROWS && status == CLF_OK; i++)
+	for (int i = 0; i < crew->rows && status == CLF_OK; i++)
 	{
 		char		text[256];
 		char		label[16];
@@ -242,6 +244,7 @@ check_same(Crew *crew, const ClfConfig *config)
 	void	   *bytes;
 
 	crew_init(&alone, 0);
+	alone.rows = crew->rows;
 	expected = train(&alone, config, &expected_size);
 	bytes = train(crew, config, &size);
 	CHECK(expected != NULL && bytes != NULL, "a training failed");
@@ -285,6 +288,35 @@ helpers_in_threads_change_nothing(void)
 		crew.threaded = true;
 		check_same(&crew, &config);
 	}
+}
+
+/* Where rows are few, the network learns from all of them in the end, and helpers help with that, too. */
+static void
+helpers_of_a_refit_change_nothing(void)
+{
+	ClfConfig	config;
+	Crew		crew;
+	int			woken[2];
+
+	team_config(&config);
+	config.architecture = CLF_ARCH_HYBRID;
+	for (int refit = 0; refit <= 1; refit++)
+	{
+		config.refit = refit;
+		crew_init(&crew, 2);
+		crew.rows = 1300;
+		check_same(&crew, &config);
+		woken[refit] = crew.woken;
+	}
+	CHECK(woken[1] > woken[0] + woken[0] / 2, "helpers were woken %d times, and %d without a refit", woken[1], woken[0]);
+	crew_init(&crew, 2);
+	crew.rows = 1300;
+	crew.threaded = true;
+	check_same(&crew, &config);
+	crew_init(&crew, 2);
+	crew.rows = 1300;
+	crew.leaves = true;
+	check_same(&crew, &config);
 }
 
 static void
@@ -389,6 +421,7 @@ main(void)
 {
 	RUN(helpers_in_turns_change_nothing);
 	RUN(helpers_in_threads_change_nothing);
+	RUN(helpers_of_a_refit_change_nothing);
 	RUN(helpers_may_leave);
 	RUN(helper_without_memory);
 	RUN(no_shared_memory_no_helpers);

@@ -409,6 +409,22 @@ unit_row(int index, int classes, char text[256], char label[16])
 	snprintf(label, 16, "class%c", (char) ('0' + class_id));
 }
 
+void
+unit_colliding_words(char (*words)[UNIT_WORD_SIZE], int count,
+					 uint64_t (*hash) (const char *word), uint32_t mask,
+					 uint32_t limit)
+{
+	int			found = 0;
+
+	for (uint32_t i = 0; found < count; i++)
+	{
+		for (int letter = 0; letter < UNIT_WORD_SIZE - 1; letter++)
+			words[found][letter] = (char) ('a' + (i >> (4 * letter) & 15));
+		words[found][UNIT_WORD_SIZE - 1] = '\0';
+		found += (hash(words[found]) & mask) < limit;
+	}
+}
+
 ClfStatus
 unit_train(UnitHost *host, const ClfConfig *config, int count, int begin,
 		   int stride, int classes, ClfModel **model, ClfSummary *summary,

@@ -452,7 +452,7 @@ same_seed_same_bytes(void)
 
 /* CPU time of adding rows of one of so many words each. */
 static clock_t
-time_of_adding(char (*words)[9], int count, uint64_t hash_seed)
+time_of_adding(char (*words)[UNIT_WORD_SIZE], int count, uint64_t hash_seed)
 {
 	UnitHost	host;
 	ClfConfig	config;
@@ -473,24 +473,26 @@ time_of_adding(char (*words)[9], int count, uint64_t hash_seed)
 	return clock() - begin;
 }
 
+#define FORESEEN_SEED 5
+
+static uint64_t
+hash_of_word(const char *word)
+{
+	return clf_hash_bytes(word, strlen(word), FORESEEN_SEED);
+}
+
 /* Words that ask for the same few slots under one seed of the hash do not under another. */
 static void
 words_chosen_to_collide(void)
 {
-	enum {WORDS = 10000, SLOTS = 32768, SEED = 5};
-	static char words[WORDS][9];
+	enum {WORDS = 10000, SLOTS = 32768};
+	static char words[WORDS][UNIT_WORD_SIZE];
 	clock_t		foreseen;
 	clock_t		unforeseen;
-	int			count = 0;
 
-	for (uint32_t i = 0; count < WORDS; i++)
-	{
-		for (int letter = 0; letter < 8; letter++)
-			words[count][letter] = (char) ('a' + (i >> (4 * letter) & 15));
-		count += (clf_hash_bytes(words[count], 8, SEED) & (SLOTS - 1)) < 32;
-	}
-	foreseen = time_of_adding(words, WORDS, SEED);
-	unforeseen = time_of_adding(words, WORDS, SEED + 1);
+	unit_colliding_words(words, WORDS, hash_of_word, SLOTS - 1, 32);
+	foreseen = time_of_adding(words, WORDS, FORESEEN_SEED);
+	unforeseen = time_of_adding(words, WORDS, FORESEEN_SEED + 1);
 	CHECK(unforeseen > 0 && unforeseen < foreseen / 4, "%ld ms, %ld where the seed is known",
 		  (long) (unforeseen * 1000 / CLOCKS_PER_SEC), (long) (foreseen * 1000 / CLOCKS_PER_SEC));
 }

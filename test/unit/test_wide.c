@@ -665,7 +665,7 @@ no_rows_no_factors(void)
 
 /* CPU time of counting the n-grams of rows of one of so many words each. */
 static clock_t
-time_of_counting(char (*words)[9], int count, uint64_t hash_seed)
+time_of_counting(char (*words)[UNIT_WORD_SIZE], int count, uint64_t hash_seed)
 {
 	UnitHost	host;
 	ClfConfig	config;
@@ -695,24 +695,26 @@ time_of_counting(char (*words)[9], int count, uint64_t hash_seed)
 	return begin;
 }
 
+#define FORESEEN_SEED 5
+
+static uint64_t
+hash_of_ngram(const char *text)
+{
+	return clf_hash_mix(fold(word(text)), FORESEEN_SEED);
+}
+
 /* Words whose n-grams ask for the same few slots under one seed do not under another. */
 static void
 ngrams_chosen_to_collide(void)
 {
-	enum {WORDS = 10000, SLOTS = 65536, SEED = 5};
-	static char words[WORDS][9];
+	enum {WORDS = 10000, SLOTS = 65536};
+	static char words[WORDS][UNIT_WORD_SIZE];
 	clock_t		foreseen;
 	clock_t		unforeseen;
-	int			count = 0;
 
-	for (uint32_t i = 0; count < WORDS; i++)
-	{
-		for (int letter = 0; letter < 8; letter++)
-			words[count][letter] = (char) ('a' + (i >> (4 * letter) & 15));
-		count += (clf_hash_mix(fold(word(words[count])), SEED) & (SLOTS - 1)) < 64;
-	}
-	foreseen = time_of_counting(words, WORDS, SEED);
-	unforeseen = time_of_counting(words, WORDS, SEED + 1);
+	unit_colliding_words(words, WORDS, hash_of_ngram, SLOTS - 1, 64);
+	foreseen = time_of_counting(words, WORDS, FORESEEN_SEED);
+	unforeseen = time_of_counting(words, WORDS, FORESEEN_SEED + 1);
 	CHECK(unforeseen > 0 && unforeseen < foreseen / 4, "%ld ms, %ld where the seed is known",
 		  (long) (unforeseen * 1000 / CLOCKS_PER_SEC), (long) (foreseen * 1000 / CLOCKS_PER_SEC));
 }

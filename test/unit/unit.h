@@ -125,6 +125,13 @@ extern void unit_quick_config(ClfConfig *config);
 /* Synthetic row number index of so many classes: text and label. */
 extern void unit_row(int index, int classes, char text[256], char label[16]);
 
+#define UNIT_WORD_SIZE 9		/* a word of unit_colliding_words, with the 0 at its end */
+
+/* Words of eight letters, as many as asked for, of whose hashes the low bits of mask are below limit. */
+extern void unit_colliding_words(char (*words)[UNIT_WORD_SIZE], int count,
+								 uint64_t (*hash) (const char *word),
+								 uint32_t mask, uint32_t limit);
+
 /*
  * Train on rows begin, begin + stride, ... (modulo count) and finish.  summary
  * may be NULL; its arrays are gone afterwards.

@@ -25,12 +25,13 @@
 #define PATTERN_STACK 16000000	/* bytes of saved states */
 #define PATTERN_SECONDS 2		/* of the CPU, for what saves no states */
 #define PATTERN_TRIES 256		/* places, between looks at the clock */
+#define PATTERN_CHUNKS 4096		/* of 32 characters that are read, likewise */
 #define PLACES 4096				/* between questions to the host */
 
 /* In the order of the bits of option mask. */
 static const struct
 {
-	size_t		(*find) (const char *text, size_t length, size_t start);
+	size_t		(*find) (const char *text, size_t length, size_t start, const ClfMem *mem);
 	const char *name;
 }			kinds[] = {
 	{clf_sensitive_email, "<email>"},
@@ -76,6 +77,9 @@ fail_pattern(UErrorCode code, ClfError *error)
 
 struct ClfPattern
 {
+	UTextFuncs	functions;		/* with which ICU reads a text, as long as compiled is there */
+	const UTextFuncs *plain;	/* those of ICU that they stand for */
+	ClfMask    *mask;			/* of the text */
 	ClfMem	   *mem;
 	bool		lasting;		/* its memory may not go before all other does */
 	URegularExpression *compiled;
@@ -164,20 +168,108 @@ cpu_seconds(void)
 }
 
 /*
- * uregex_setFindProgressCallback, at each place: may the search go on?  ICU
- * does not count what saves no state.
+ * May the search go on?  ICU counts the states that it saves, and nothing else: not
+ * the places that it tries, nor the characters that it reads.
  */
+static bool
+may_go_on(ClfMask *mask)
+{
+	if (mask->begun == 0)
+		mask->begun = cpu_seconds();
+	if (cpu_seconds() - mask->begun >= PATTERN_SECONDS || clf_mem_stopped(mask->mem))
+		mask->stopped = true;
+	return !mask->stopped;
+}
+
+/* uregex_setFindProgressCallback: at each place */
 static UBool U_CALLCONV
-may_go_on(const void *context, int64_t place)
+try_place(const void *context, int64_t place)
 {
 	ClfMask    *mask = (ClfMask *) (uintptr_t) context;
 
 	(void) place;
-	if (mask->tries++ % PATTERN_TRIES != 0)
+	return !mask->stopped && (mask->tries++ % PATTERN_TRIES != 0 || may_go_on(mask));
+}
+
+/* uregex_setMatchCallback: after so many saved states */
+static UBool U_CALLCONV
+count_states(const void *context, int32_t steps)
+{
+	(void) steps;
+	return may_go_on((ClfMask *) (uintptr_t) context);
+}
+
+static const UChar blank[] = {' '};
+
+/*
+ * UTextFuncs.access.  A loop over characters has no other way out than that these
+ * end: of a search that may not go on, one blank is the rest of the text.
+ */
+static UBool U_CALLCONV
+read_chunk(UText *text, int64_t index, UBool forward)
+{
+	const ClfPattern *pattern = (const ClfPattern *) text->pFuncs;
+	ClfMask    *mask = pattern->mask;
+	int64_t		length = (int64_t) mask->length;
+
+	if (!mask->stopped && (mask->chunks++ % PATTERN_CHUNKS != 0 || may_go_on(mask)))
+		return pattern->plain->access(text, index, forward);
+	index = index < 0 ? 0 : index > length ? length : index;
+	text->chunkContents = blank;
+	text->chunkLength = 1;
+	text->nativeIndexingLimit = 0;
+	/* forwards all that follows, backwards one byte, which a loop went over before */
+	text->chunkNativeStart = forward ? index : index - 1;
+	text->chunkNativeLimit = forward ? length : index;
+	text->chunkOffset = forward ? 0 : 1;
+	if (text->chunkNativeStart >= 0 && text->chunkNativeStart < length)
 		return true;
-	if (mask->begun == 0)
-		mask->begun = cpu_seconds();
-	return cpu_seconds() - mask->begun < PATTERN_SECONDS && !clf_mem_stopped(mask->mem);
+	text->chunkNativeStart = 0;
+	text->chunkNativeLimit = length;
+	text->chunkOffset = forward ? 1 : 0;
+	return false;
+}
+
+/* UTextFuncs.mapOffsetToNative */
+static int64_t U_CALLCONV
+place_of(const UText *text)
+{
+	if (text->chunkContents != blank)
+		return ((const ClfPattern *) text->pFuncs)->plain->mapOffsetToNative(text);
+	return text->chunkOffset == 0 ? text->chunkNativeStart : text->chunkNativeLimit;
+}
+
+/* UTextFuncs.mapNativeIndexToUTF16 */
+static int32_t U_CALLCONV
+offset_of(const UText *text, int64_t place)
+{
+	if (text->chunkContents != blank)
+		return ((const ClfPattern *) text->pFuncs)->plain->mapNativeIndexToUTF16(text, place);
+	return place < text->chunkNativeLimit ? 0 : 1;
+}
+
+/* Have the pattern search the text of a mask. */
+static ClfStatus
+start_pattern(ClfMask *mask, ClfPattern *pattern, ClfError *error)
+{
+	UErrorCode	code = U_ZERO_ERROR;
+	UText	   *text = utext_openUTF8(NULL, mask->text, (int64_t) mask->length, &code);
+
+	if (U_FAILURE(code))
+		return fail_pattern(code, error);
+	pattern->mask = mask;
+	pattern->plain = text->pFuncs;
+	pattern->functions = *text->pFuncs;
+	pattern->functions.access = read_chunk;
+	pattern->functions.mapOffsetToNative = place_of;
+	pattern->functions.mapNativeIndexToUTF16 = offset_of;
+	text->pFuncs = &pattern->functions;
+	mask->pattern = pattern->compiled;
+	mask->pattern_text = text;
+	uregex_setFindProgressCallback(mask->pattern, try_place, mask, &code);
+	uregex_setMatchCallback(mask->pattern, count_states, mask, &code);
+	uregex_setUText(mask->pattern, text, &code);
+	return U_SUCCESS(code) ? CLF_OK : fail_pattern(code, error);
 }
 
 /* Bring the pattern's next match that is not empty into mask->matched. */
@@ -194,19 +286,18 @@ find_match(ClfMask *mask, ClfError *error)
 		int64_t		start = uregex_start64(mask->pattern, 0, &code);
 		int64_t		end = uregex_end64(mask->pattern, 0, &code);
 
-		if (!may_go_on(mask, start))
-		{
-			code = U_REGEX_STOPPED_BY_CALLER;
+		if (!try_place(mask, start))
 			break;
-		}
 		if (end <= start)
 			continue;
 		mask->matched.start = (size_t) start;
 		mask->matched.end = (size_t) end;
 		break;
 	}
-	if (code == U_REGEX_STOPPED_BY_CALLER && clf_mem_stopped(mask->mem))
+	if (mask->stopped && clf_mem_stopped(mask->mem))
 		return clf_fail_stopped(error);
+	if (mask->stopped)
+		code = U_REGEX_STOPPED_BY_CALLER;
 	return U_SUCCESS(code) ? CLF_OK : fail_pattern(code, error);
 }
 
@@ -222,7 +313,7 @@ kind_at(const ClfMask *mask, size_t start, size_t *end)
 
 		if ((mask->kinds & 1 << kind) == 0)
 			continue;
-		*end = kinds[kind].find(mask->text, mask->length, start);
+		*end = kinds[kind].find(mask->text, mask->length, start, mask->mem);
 		if (*end > start)
 			return kind;
 	}
@@ -242,6 +333,8 @@ find_kind(ClfMask *mask, ClfError *error)
 		size_t		end;
 		int			kind = kind_at(mask, start, &end);
 
+		if (kind >= 0 && end - start >= PLACES && clf_mem_stopped(mask->mem))
+			return clf_fail_stopped(error);
 		if (kind >= 0)
 		{
 			mask->found.start = start;
@@ -265,7 +358,6 @@ ClfStatus
 clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
 			   const char *text, size_t length, ClfError *error)
 {
-	UErrorCode	code = U_ZERO_ERROR;
 	ClfStatus	status;
 
 	memset(mask, 0, sizeof *mask);
@@ -277,14 +369,10 @@ clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem, ClfPattern *
 	if (config->mask_pattern[0] != '\0')
 	{
 		status = prepare_pattern(config, mem, pattern, error);
+		if (status == CLF_OK)
+			status = start_pattern(mask, *pattern, error);
 		if (status != CLF_OK)
 			return status;
-		mask->pattern = (*pattern)->compiled;
-		uregex_setFindProgressCallback(mask->pattern, may_go_on, mask, &code);
-		mask->pattern_text = utext_openUTF8(NULL, text, (int64_t) length, &code);
-		uregex_setUText(mask->pattern, mask->pattern_text, &code);
-		if (U_FAILURE(code))
-			return fail_pattern(code, error);
 	}
 	status = find_kind(mask, error);
 	return status == CLF_OK ? find_match(mask, error) : status;

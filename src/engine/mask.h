@@ -38,8 +38,10 @@ typedef struct ClfMask
 	ClfMaskSpan matched;		/* the next one of the pattern, likewise */
 	struct URegularExpression *pattern; /* NULL: none; belongs to a ClfPattern */
 	struct UText *pattern_text;
-	int			tries;			/* of the pattern */
+	unsigned	tries;			/* of the pattern */
+	unsigned	chunks;			/* of the text that the pattern has read */
 	double		begun;			/* CPU time when the pattern was first tried, 0: not yet */
+	bool		stopped;		/* the pattern took too long, or the host wants no more */
 } ClfMask;
 
 /* Does a configuration mask anything? */

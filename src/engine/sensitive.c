@@ -19,6 +19,7 @@
 #define MAX_LOCAL 256			/* bytes of an e-mail address before the @ */
 #define MAX_HOST 1024			/* bytes */
 #define MAX_SCHEME 32
+#define STRIDE 65536			/* bytes, between questions to the host */
 
 /* ---- characters ---- */
 
@@ -104,6 +105,19 @@ goes_on(UChar32 before, UChar32 c)
 	return !is_alnum(before) || !is_alnum(c) || is_single(before) == is_single(c);
 }
 
+/*
+ * Does the host want no more?  It is asked once for so many bytes from *asked on,
+ * which is moved to position then.
+ */
+static bool
+is_unwanted(const ClfMem *mem, size_t *asked, size_t position)
+{
+	if (position - *asked < STRIDE)
+		return false;
+	*asked = position;
+	return clf_mem_stopped(mem);
+}
+
 /* ---- addresses ---- */
 
 /* May a character be in an e-mail address before the @? */
@@ -146,13 +160,14 @@ has_domain(const char *text, size_t start, size_t end)
 }
 
 size_t
-clf_sensitive_email(const char *text, size_t length, size_t start)
+clf_sensitive_email(const char *text, size_t length, size_t start, const ClfMem *mem)
 {
 	UChar32		before = char_before(text, start);
 	size_t		position = start;
 	UChar32		c = next_char(text, length, &position);
 	size_t		end;
 
+	(void) mem;
 	if (!is_local(c) || (is_local(before) && goes_on(before, c)))
 		return start;
 	while (is_local(c) && position - start <= MAX_LOCAL)
@@ -170,10 +185,11 @@ clf_sensitive_email(const char *text, size_t length, size_t start)
 
 /* The end of what may be the rest of a URL. */
 static size_t
-url_end(const char *text, size_t length, size_t start)
+url_end(const char *text, size_t length, size_t start, const ClfMem *mem)
 {
 	size_t		position = start;
 	size_t		end = start;
+	size_t		asked = start;
 	UChar32		before = char_before(text, start);
 
 	for (;;)
@@ -182,6 +198,8 @@ url_end(const char *text, size_t length, size_t start)
 
 		if (c < 0x80 ? !(is_alnum(c) || is_one_of(c, "-._~:/?#[]@!$&'()*+,;=%|\\^{}`")) :
 			u_isUWhiteSpace(c) || u_ispunct(c) || u_iscntrl(c) || !goes_on(before, c))
+			return end;
+		if (is_unwanted(mem, &asked, position))
 			return end;
 		if (!is_one_of(c, ".,:;!?()[]'"))
 			end = position;
@@ -204,7 +222,7 @@ scheme_end(const char *text, size_t length, size_t start)
 }
 
 size_t
-clf_sensitive_url(const char *text, size_t length, size_t start)
+clf_sensitive_url(const char *text, size_t length, size_t start, const ClfMem *mem)
 {
 	UChar32		before = char_before(text, start);
 	UChar32		c = char_at(text, length, start);
@@ -217,7 +235,7 @@ clf_sensitive_url(const char *text, size_t length, size_t start)
 		rest = scheme_end(text, length, start);
 	if (rest > start)
 	{
-		end = url_end(text, length, rest);
+		end = url_end(text, length, rest, mem);
 		return end > rest ? end : start;
 	}
 	rest = host_end(text, length, start);
@@ -225,8 +243,8 @@ clf_sensitive_url(const char *text, size_t length, size_t start)
 		return start;
 	if (rest - start > 4 && (text[start] | 0x20) == 'w' && (text[start + 1] | 0x20) == 'w' &&
 		(text[start + 2] | 0x20) == 'w' && text[start + 3] == '.')
-		return url_end(text, length, rest);
-	return rest < length && text[rest] == '/' ? url_end(text, length, rest) : start;
+		return url_end(text, length, rest, mem);
+	return rest < length && text[rest] == '/' ? url_end(text, length, rest, mem) : start;
 }
 
 /* ---- groups of digits ---- */
@@ -389,11 +407,12 @@ begins(const char *text, size_t length, size_t start)
 }
 
 size_t
-clf_sensitive_card(const char *text, size_t length, size_t start)
+clf_sensitive_card(const char *text, size_t length, size_t start, const ClfMem *mem)
 {
 	Groups		groups;
 	int			most = 0;		/* groups before one that cards do not have */
 
+	(void) mem;
 	if (!begins(text, length, start))
 		return start;
 	read_groups(text, length, start, &groups);
@@ -516,12 +535,12 @@ begins_phone(const char *text, size_t length, size_t start)
 }
 
 size_t
-clf_sensitive_phone(const char *text, size_t length, size_t start)
+clf_sensitive_phone(const char *text, size_t length, size_t start, const ClfMem *mem)
 {
 	Groups		groups;
 	bool		international;
 
-	if (!begins_phone(text, length, start) || clf_sensitive_card(text, length, start) > start)
+	if (!begins_phone(text, length, start) || clf_sensitive_card(text, length, start, mem) > start)
 		return start;
 	read_groups(text, length, start, &groups);
 	if (groups.count == 0 || is_date(&groups))
@@ -560,12 +579,13 @@ is_number_separator(UChar32 c)
 }
 
 size_t
-clf_sensitive_number(const char *text, size_t length, size_t start)
+clf_sensitive_number(const char *text, size_t length, size_t start, const ClfMem *mem)
 {
 	size_t		position = start;
 	size_t		end = start;
+	size_t		asked = start;
 
-	while (is_numeral(next_char(text, length, &position)))
+	while (!is_unwanted(mem, &asked, position) && is_numeral(next_char(text, length, &position)))
 	{
 		size_t		next = end = position;
 

@@ -13,6 +13,7 @@ use Time::HiRes qw(sleep time);
 
 my $cancels = $ENV{TEXTCLF_TEST_CANCELS} || 20;
 my $seed = srand($ENV{TEXTCLF_TEST_SEED} || 20);
+$ENV{OPENSSL_ia32cap} = '0:0';	# digests take their time on every machine
 my $node = start_node('main');
 
 # long enough that reading the rows takes a while, and more than fits the memory
@@ -98,6 +99,45 @@ session_send($session,
 	q{SELECT model, version FROM textclf_train('rows', 'doc', 'label', 'victim', }
 	  . q{'{"epochs": 1, "units": 8, "embedding_dim": 8}');});
 is(session_wait($session, 120), "victim|1\n", 'a training after a cancelled one succeeds');
+session_end($session);
+
+# The digest of a large model ends, too: of the cancels that do not come while its bytes are read
+# (which their context tells) few wait for as long as a third of it takes.
+ask(q{CREATE TABLE many AS SELECT string_agg('w' || (i * 500 + j), ' ') AS doc, (ARRAY['a', 'b'])[i % 2 + 1] AS label
+	FROM generate_series(1, 24) i, generate_series(1, 500) j GROUP BY i; INSERT INTO many SELECT doc, label FROM many});
+ask(q{SET client_min_messages = warning; SET textclf.training_memory = '8GB';
+	SELECT textclf_train('many', 'doc', 'label', 'large', '{"architecture": "bilstm", "storage": "float32", "min_rows": 1, "units": 1, "embedding_dim": 4096,
+		"maxlen": 500, "epochs": 1, "max_seconds": 1, "weight_average": 0, "optimizer": "sgd", "validation_split": 0}')});
+my $export = q{SELECT octet_length(textclf_export('large'))};
+ask(q{CREATE FUNCTION seconds_of_digest() RETURNS float8 LANGUAGE plpgsql AS $$
+	DECLARE
+		whole bytea := (SELECT bytes || '' FROM textclf_version WHERE model = 'large');
+		begun timestamptz := clock_timestamp();
+	BEGIN
+		PERFORM sha256(whole);
+		RETURN extract(epoch FROM clock_timestamp() - begun);
+	END $$});
+my $digest = ask('SELECT seconds_of_digest()');
+my $all = time();
+ask($export);
+$all = time() - $all;
+my ($within, $late) = (0, 0);
+$session = session_start($node, 'postgres', 'exporter');
+for (1 .. 20)
+{
+	session_send($session, $export . ';');
+	$node->poll_query_until('postgres', "SELECT state = 'active' FROM pg_stat_activity WHERE pid = $session->{pid}");
+	sleep(rand() * $all);
+	$start = time();
+	kill('INT', $session->{pid});
+	session_wait($session, 30);
+	next if $session->{err} !~ /canceling statement/ || $session->{err} =~ /reading version/;
+	$within++;
+	$late++ if time() - $start > $digest / 3;
+}
+note(sprintf('an export of %.3f s, of which the digest takes %.3f s; %d cancels within it, %d of them late', $all, $digest, $within, $late));
+cmp_ok($within, '>', 2, 'a digest is cancelled');
+cmp_ok($late, '<=', $within / 3, 'and ends soon');
 session_end($session);
 
 done_testing();

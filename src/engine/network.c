@@ -8,10 +8,13 @@
  */
 #include "network.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "error.h"
 #include "panels.h"
+
+#define LEAST_SLOPE 1e-25		/* norm of a gradient that still says where the loss rises */
 
 /* ---- buffers ---- */
 
@@ -79,10 +82,10 @@ list_buffers(ClfNetwork *network, const ClfConfig *config,
 	n = add_buffer(buffers, n, &network->d_logits, R, C);
 	if (training)
 	{
-		size_t		width = D > E ? D : E;	/* layer 0 reads embeddings */
-
-		n = add_buffer(buffers, n, &network->d_outputs[0], N, width);
-		n = add_buffer(buffers, n, &network->d_outputs[1], N, width);
+		n = add_buffer(buffers, n, &network->d_outputs[0], N, D);
+		if (config->layers > 1)
+			n = add_buffer(buffers, n, &network->d_outputs[1], N, D);
+		n = add_buffer(buffers, n, &network->d_embedded, N, E);
 		n = add_buffer(buffers, n, &network->h_previous, N, H);
 		n = add_buffer(buffers, n, &network->dh_next, R, H);
 		n = add_buffer(buffers, n, &network->dc, R, H);
@@ -219,12 +222,20 @@ direction_columns(const ClfNetwork *network, float *outputs)
 	return outputs + (size_t) network->direction * (size_t) network->config->units;
 }
 
-/* sum = the sum of the rows of x [n, width] */
+/* What a gradient that a product is written to counts: all the second time. */
+static float
+kept(const ClfNetwork *network)
+{
+	return network->again ? 1.0f : 0.0f;
+}
+
+/* A gradient [width] is the sum of the rows of x [n, width] or, the second time, more by it. */
 static void
 sum_rows(const ClfNetwork *network, size_t n, size_t width, const float *x,
 		 float *sum)
 {
-	memset(sum, 0, width * sizeof(float));
+	if (!network->again)
+		memset(sum, 0, width * sizeof(float));
 	for (size_t row = 0; row < n; row++)
 		network->kernels->axpy(width, 1.0f, x + row * width, sum);
 }
@@ -511,6 +522,8 @@ classify(ClfNetwork *network)
 	int			C = (int) table->tensors[table->dense_kernel].columns;
 	int			P = (int) clf_feature_width(network->config);
 	float	   *logits = network->d_logits;
+	double		loss = 0;
+	int			correct = 0;
 
 	pool(network);
 	if (has_dropout(network))
@@ -521,8 +534,6 @@ classify(ClfNetwork *network)
 	network->sgemm(false, false, R, C, P, network->features, P,
 				   weights_of(network, table->dense_kernel), C, 1.0f, logits, C);
 
-	network->loss = 0;
-	network->correct = 0;
 	for (int row = 0; row < R; row++)
 	{
 		float	   *p = network->probability + (size_t) row * C;
@@ -534,11 +545,15 @@ classify(ClfNetwork *network)
 			network->head(network->head_context, row, z);
 			continue;
 		}
-		network->loss += clf_loss(network->config->loss, C, z, shard->classes[row],
-								  shard->row_weight[row], p,
-								  network->gradient ? z : NULL);
-		network->correct += clf_best(p, C) == shard->classes[row];
+		loss += clf_loss(network->config->loss, C, z, shard->classes[row],
+						 shard->row_weight[row], p,
+						 network->gradient ? z : NULL);
+		correct += clf_best(p, C) == shard->classes[row];
 	}
+	if (network->again)
+		return;
+	network->loss = loss;
+	network->correct = correct;
 }
 
 static void
@@ -555,7 +570,7 @@ classify_backward(ClfNetwork *network)
 	if (wants_weights(network))
 	{
 		network->sgemm(true, false, P, C, R, network->features, P, d_logits, C,
-					   0.0f, gradient_of(network, table->dense_kernel), C);
+					   kept(network), gradient_of(network, table->dense_kernel), C);
 		sum_rows(network, R, C, d_logits, gradient_of(network, table->dense_bias));
 	}
 	network->sgemm(false, true, R, P, C, d_logits, C,
@@ -625,7 +640,7 @@ shift_outputs(ClfNetwork *network)
 
 /*
  * Gradients of the direction's weights, and of its inputs: added to d_outputs
- * of the layer below, or to the embeddings of the distinct tokens.
+ * of the layer below, or to d_embedded of the distinct tokens.
  */
 static void
 backward_weights(ClfNetwork *network)
@@ -636,14 +651,13 @@ backward_weights(ClfNetwork *network)
 	float	   *d_gates = network->lstm[network->layer][network->direction].gates;
 	int			H = network->config->units;
 	int			input = (int) clf_layer_input(network->config, network->layer);
-	float	   *d_inputs = network->d_outputs[(network->layer + 1) % 2];
 	bool		add = network->direction > 0;
 
 	if (wants_weights(network))
 	{
 		shift_outputs(network);
 		network->sgemm(true, false, H, 4 * H, shard->tokens, network->h_previous, H,
-					   d_gates, 4 * H, 0.0f, gradient_of(network, tensors->recurrent), 4 * H);
+					   d_gates, 4 * H, kept(network), gradient_of(network, tensors->recurrent), 4 * H);
 	}
 
 	if (network->layer > 0)
@@ -652,12 +666,12 @@ backward_weights(ClfNetwork *network)
 		{
 			network->sgemm(true, false, input, 4 * H, shard->tokens,
 						   network->outputs[network->layer - 1], input, d_gates, 4 * H,
-						   0.0f, gradient_of(network, tensors->kernel), 4 * H);
+						   kept(network), gradient_of(network, tensors->kernel), 4 * H);
 			sum_rows(network, shard->tokens, 4 * H, d_gates, gradient_of(network, tensors->bias));
 		}
 		network->kernels->multiply((size_t) shard->tokens, 4 * (size_t) H, (size_t) input,
 								   d_gates, 4 * (size_t) H, kernel_back, add,
-								   d_inputs, (size_t) input);
+								   network->d_outputs[(network->layer + 1) % 2], (size_t) input);
 		return;
 	}
 	/* sum over the places of each distinct token, then multiply once */
@@ -669,13 +683,13 @@ backward_weights(ClfNetwork *network)
 	{
 		network->sgemm(true, false, input, 4 * H, shard->unique, network->embedded, input,
 					   network->projected, 4 * H,
-					   0.0f, gradient_of(network, tensors->kernel), 4 * H);
+					   kept(network), gradient_of(network, tensors->kernel), 4 * H);
 		sum_rows(network, shard->unique, 4 * H, network->projected,
 				 gradient_of(network, tensors->bias));
 	}
 	network->kernels->multiply((size_t) shard->unique, 4 * (size_t) H, (size_t) input,
-							   network->projected, 4 * (size_t) H, kernel_back, add,
-							   d_inputs, (size_t) input);
+							   network->projected, 4 * (size_t) H, kernel_back, add || network->again,
+							   network->d_embedded, (size_t) input);
 }
 
 /* ---- the course of a pass ---- */
@@ -704,26 +718,35 @@ clf_network_load(ClfNetwork *network, const float *weights)
 		}
 }
 
+/* From the embeddings on. */
+static void
+start_forward(ClfNetwork *network)
+{
+	network->layer = 0;
+	network->direction = 0;
+	network->stage = CLF_STAGE_INPUT;
+}
+
 void
 clf_network_start(ClfNetwork *network, const ClfShard *shard,
-				  ClfGradient *gradient, float scale, ClfRng *rng)
+				  ClfGradient *gradient, float scale, float perturbation, ClfRng *rng)
 {
 	network->shard = shard;
 	network->gradient = gradient;
 	network->scale = scale;
+	network->perturbation = perturbation;
+	network->again = false;
 	network->rng = rng;
 	network->head = NULL;
-	network->layer = 0;
-	network->direction = 0;
-	network->stage = CLF_STAGE_INPUT;
 	embed(network);
+	start_forward(network);
 }
 
 void
 clf_network_start_head(ClfNetwork *network, const ClfShard *shard,
 					   ClfGradient *gradient, ClfHead head, void *context)
 {
-	clf_network_start(network, shard, gradient, 1.0f, NULL);
+	clf_network_start(network, shard, gradient, 1.0f, 0.0f, NULL);
 	network->head = head;
 	network->head_context = context;
 }
@@ -768,7 +791,7 @@ start_backward_direction(ClfNetwork *network)
 
 /* The embeddings' share of what was pooled: to the token each feature came from. */
 static void
-unpool_embeddings(ClfNetwork *network, float *d_embedded)
+unpool_embeddings(ClfNetwork *network)
 {
 	size_t		E = (size_t) network->config->embedding_dim;
 	size_t		P = clf_feature_width(network->config);
@@ -778,19 +801,40 @@ unpool_embeddings(ClfNetwork *network, float *d_embedded)
 		const float *d_feature = network->d_features + (row + 1) * P - E;
 		const int  *best = network->best + (row + 1) * P - E;
 
-		unpool_maximum(E, d_feature, best, d_embedded);
+		unpool_maximum(E, d_feature, best, network->d_embedded);
 	}
 }
 
-/* The embedding rows of the gradient, which layer 0 left in d_outputs[1]. */
+/* Move the embeddings the way that the loss rises. */
+static void
+perturb(ClfNetwork *network)
+{
+	size_t		count = (size_t) network->shard->unique * (size_t) network->config->embedding_dim;
+	double		size = sqrt(network->kernels->square_sum(count, network->embedded));
+	double		slope = sqrt(network->kernels->square_sum(count, network->d_embedded));
+
+	if (slope > LEAST_SLOPE)
+		network->kernels->axpy(count, (float) (network->perturbation * size / slope),
+							   network->d_embedded, network->embedded);
+}
+
+/* The way back has come to the embeddings: go through the shard again, or say where the gradient is. */
 static void
 finish_gradient(ClfNetwork *network)
 {
 	if (network->config->pooling == CLF_POOLING_MAX_MEAN)
-		unpool_embeddings(network, network->d_outputs[1]);
+		unpool_embeddings(network);
+	if (network->perturbation > 0 && !network->again)
+	{
+		perturb(network);
+		network->again = true;
+		start_forward(network);
+		return;
+	}
 	network->gradient->nrows = (uint32_t) network->shard->unique;
 	network->gradient->rows = network->shard->ids;
-	network->gradient->values = network->d_outputs[1];
+	network->gradient->values = network->d_embedded;
+	network->stage = CLF_STAGE_FINISHED;
 }
 
 bool
@@ -833,10 +877,7 @@ clf_network_advance(ClfNetwork *network)
 			if (next_direction(network, -1))
 				start_backward_direction(network);
 			else
-			{
 				finish_gradient(network);
-				network->stage = CLF_STAGE_FINISHED;
-			}
 			break;
 		case CLF_STAGE_FINISHED:
 			break;

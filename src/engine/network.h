@@ -82,6 +82,7 @@ typedef struct ClfNetwork
 	float	   *outputs[CLF_MAX_LAYERS];	/* [N,D] of each layer */
 	float	   *d_outputs[2];	/* [N,D] gradients of this layer, of the one below */
 	float	   *embedded;		/* [U,E] */
+	float	   *d_embedded;		/* [U,E] */
 	float	   *projected;		/* [U,4H] and its gradient */
 	float	   *h_previous;		/* [N,H] outputs shifted by one step */
 	float	   *dh_next;		/* [R,H] */
@@ -100,6 +101,8 @@ typedef struct ClfNetwork
 	ClfGradient *gradient;		/* NULL: forward only */
 	float		scale;			/* of the loss, 1 / rows of the batch */
 	ClfRng	   *rng;			/* dropout; NULL: none */
+	float		perturbation;	/* of a second way through the shard; 0: none */
+	bool		again;			/* this is it: gradients are added to those of the first */
 	ClfHead		head;			/* NULL: the loss */
 	void	   *head_context;
 	ClfStage	stage;
@@ -107,7 +110,7 @@ typedef struct ClfNetwork
 	int			direction;
 	int			t;
 
-	/* results */
+	/* results, of the first way through */
 	double		loss;			/* sum of row_weight * loss over the rows */
 	int			correct;		/* rows whose most probable class is theirs */
 } ClfNetwork;
@@ -138,9 +141,15 @@ extern void clf_network_load(ClfNetwork *network, const float *weights);
  * shard's distinct tokens and their embedding gradients [U,E], which then
  * point into the network.
  * scale multiplies the loss in the gradient; rng (or NULL) draws the dropout.
+ *
+ * With a perturbation, adversarial training (Miyato, Dai and Goodfellow 2017):
+ * the pass goes through the shard a second time, its distinct embeddings X [U,E]
+ * moved the way G that the loss rises, by perturbation * |X| / |G| * G, which
+ * counts as constant.  The gradient is the sum of both.
  */
 extern void clf_network_start(ClfNetwork *network, const ClfShard *shard,
-							  ClfGradient *gradient, float scale, ClfRng *rng);
+							  ClfGradient *gradient, float scale,
+							  float perturbation, ClfRng *rng);
 
 /*
  * Begin a pass that goes back from head instead of a loss, and only to the

@@ -182,7 +182,7 @@ start_slot(ClfMember *member)
 		clf_network_load(&member->network, (const float *) weights);
 	member->loaded = member->round;
 	clf_network_start(&member->network, &member->shard,
-					  block->backward ? &member->gradient : NULL, block->scale,
+					  block->backward ? &member->gradient : NULL, block->scale, block->perturbation,
 					  block->backward ? &slot_of(member, index)->rng : NULL);
 }
 
@@ -327,12 +327,13 @@ clf_team_keep(ClfTeam *team, size_t index, const ClfShard *shard)
 }
 
 void
-clf_team_start(ClfTeam *team, size_t count, bool backward, float scale)
+clf_team_start(ClfTeam *team, size_t count, bool backward, float scale, float perturbation)
 {
 	ClfTeamBlock *block = team->member.block;
 
 	block->backward = backward;
 	block->scale = scale;
+	block->perturbation = perturbation;
 	team->round++;
 	atomic_store(&block->claim, CLAIM(team->round, count, 0));
 	if (team->shared && count > 1)

@@ -65,6 +65,7 @@ typedef struct ClfTeamBlock
 	uint64_t	slots;
 	int32_t		backward;		/* of the round: gradients at weights, or scores at evaluated */
 	float		scale;			/* of the loss in gradients */
+	float		perturbation;	/* see clf_network_start */
 	_Atomic uint64_t claim;		/* round << 32 | slots filled << 16 | slots taken */
 	atomic_uint waiting;		/* the leader waits for a slot to be done */
 } ClfTeamBlock;
@@ -119,8 +120,8 @@ extern ClfShard clf_team_shard(const ClfTeam *team, size_t index);
 /* Keep the sizes of a shard that was filled. */
 extern void clf_team_keep(ClfTeam *team, size_t index, const ClfShard *shard);
 
-/* Open a round on the first count slots. */
-extern void clf_team_start(ClfTeam *team, size_t count, bool backward, float scale);
+/* Open a round on the first count slots; with gradients, scale and perturbation as in clf_network_start. */
+extern void clf_team_start(ClfTeam *team, size_t count, bool backward, float scale, float perturbation);
 
 /*
  * Do one item of work; false if there is none to do, for all slots are taken.

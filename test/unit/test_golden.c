@@ -157,7 +157,7 @@ network_case(void)
 	weights = load_weights(&table, "");
 	gradient.dense = calloc(clf_dense_floats(&table), sizeof(float));
 	clf_network_load(&network, weights);
-	clf_network_start(&network, shard, &gradient, 1.0f / (float) shard->rows, NULL);
+	clf_network_start(&network, shard, &gradient, 1.0f / (float) shard->rows, 0, NULL);
 	while (!clf_network_advance(&network))
 		;
 	compare_network(&config, &table, &network, &gradient, order);

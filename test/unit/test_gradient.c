@@ -1,7 +1,8 @@
 /*
  * test_gradient.c
  *	  Every gradient against finite differences, for every combination of
- *	  layers, directions, pooling and loss, with and without dropout.
+ *	  layers, directions, pooling and loss, with and without dropout; and the
+ *	  second way through the shard, beside passes over weights that were moved.
  *
  * The loss of a float network has some seven digits, so central differences
  * with a step of 1e-2 are good to about 1e-3 of a tensor's largest gradient.
@@ -26,6 +27,16 @@ static const uint32_t ids[] = {3, 4, 3, 8, 1, 0, 2, 5, 5, 7, 3, 6, 2};
 static const int32_t classes[] = {2, 0, 1, 2};
 static const float row_weight[] = {1.0f, 0.5f, 2.0f, 1.0f};
 
+static double
+pass(ClfGradient *gradient, float perturbation, ClfRng *rng)
+{
+	clf_network_load(&network, weights);
+	clf_network_start(&network, shard, gradient, 1.0f, perturbation, rng);
+	while (!clf_network_advance(&network))
+		;
+	return network.loss;
+}
+
 /* One pass; the same dropout each time. */
 static double
 loss_of(ClfGradient *gradient)
@@ -33,11 +44,7 @@ loss_of(ClfGradient *gradient)
 	ClfRng		rng;
 
 	clf_rng_seed(&rng, 5, 5);
-	clf_network_load(&network, weights);
-	clf_network_start(&network, shard, gradient, 1.0f, &rng);
-	while (!clf_network_advance(&network))
-		;
-	return network.loss;
+	return pass(gradient, 0.0f, &rng);
 }
 
 /* Compare the gradient of one tensor, analytic [rows, columns], element by element. */
@@ -96,6 +103,93 @@ check_gradients(void)
 	free(rows);
 }
 
+/* The gradient of a pass: all of it as a block of the table. */
+static double
+whole_gradient(float perturbation, ClfRng *rng, float *block)
+{
+	size_t		E = (size_t) config.embedding_dim;
+	ClfGradient gradient = {.dense = block + table.tensors[1].offset};
+	double		loss = pass(&gradient, perturbation, rng);
+
+	for (uint32_t i = 0; i < gradient.nrows; i++)
+		memcpy(block + gradient.rows[i] * E, gradient.values + i * E, E * sizeof(float));
+	return loss;
+}
+
+/* Euclidean norm of the rows of an embedding that are in the shard. */
+static double
+norm_of_rows(const float *block)
+{
+	size_t		E = (size_t) config.embedding_dim;
+	double		sum = 0;
+
+	for (int u = 0; u < shard->unique; u++)
+		for (size_t j = 0; j < E; j++)
+			sum += (double) block[shard->ids[u] * E + j] * block[shard->ids[u] * E + j];
+	return sqrt(sum);
+}
+
+/*
+ * A pass with a perturbation has the loss of one without it, and the gradient
+ * of two: at the weights, and at embeddings that were moved to where the loss
+ * is greater.  The second draws the dropout that comes next.
+ */
+static void
+check_perturbation(void)
+{
+	const float perturbation = 0.02f;
+	size_t		bytes = table.floats * sizeof(float);
+	size_t		E = (size_t) config.embedding_dim;
+	float	   *both = calloc(1, bytes);
+	float	   *first = calloc(1, bytes);
+	float	   *second = calloc(1, bytes);
+	float	   *before = malloc(bytes);
+	double		worst = 0;
+	double		factor;
+	double		loss;
+	double		moved_loss;
+	ClfRng		rng;
+
+	clf_rng_seed(&rng, 5, 5);
+	loss = whole_gradient(perturbation, &rng, both);
+	clf_rng_seed(&rng, 5, 5);
+	CHECK(whole_gradient(0.0f, &rng, first) == loss, "the loss is that of the second way");
+	memcpy(before, weights, bytes);
+	factor = perturbation * norm_of_rows(weights) / norm_of_rows(first);
+	for (int u = 0; u < shard->unique; u++)
+		for (size_t j = 0; j < E; j++)
+			weights[shard->ids[u] * E + j] += (float) factor * first[shard->ids[u] * E + j];
+	moved_loss = whole_gradient(0.0f, &rng, second);
+	memcpy(weights, before, bytes);
+	CHECK(config.dropout > 0 || moved_loss > loss, "the loss falls from %g to %g", loss, moved_loss);
+	for (size_t i = 0; i < table.floats; i++)
+		worst = fmax(worst, fabs((double) both[i] - first[i] - second[i]));
+	CHECK(worst < 1e-4, "the gradient is off by %g", worst);
+	free(both);
+	free(first);
+	free(second);
+	free(before);
+}
+
+/* Where no way leads up, there is no second place to go to. */
+static void
+check_flat(void)
+{
+	const ClfTensor *kernel = &table.tensors[table.dense_kernel];
+	float	   *both = calloc(table.floats, sizeof(float));
+	float	   *once = calloc(table.floats, sizeof(float));
+	double		worst = 0;
+
+	memset(weights + kernel->offset, 0, kernel->rows * kernel->columns * sizeof(float));
+	whole_gradient(0.5f, NULL, both);
+	whole_gradient(0.0f, NULL, once);
+	for (size_t i = 0; i < table.floats; i++)
+		worst = fmax(worst, fabs((double) both[i] - 2 * once[i]));
+	CHECK(worst < 1e-4, "the gradient is off by %g", worst);
+	free(both);
+	free(once);
+}
+
 /* Make the network of config, check it, release it. */
 static void
 combination(void)
@@ -113,6 +207,8 @@ combination(void)
 	for (size_t i = 0; i < table.floats; i++)
 		weights[i] = 1.4f * clf_rng_uniform(&rng) - 0.7f;
 	check_gradients();
+	check_perturbation();
+	check_flat();
 	free(weights);
 	unit_shard_free(shard);
 	clf_network_free(&network);

@@ -45,7 +45,7 @@ deep_scores(const ClfModel *model, const uint32_t *ids, int T, float *z)
 						 (size_t) T, 1, false, &error) != CLF_OK)
 		return false;
 	clf_network_load(&network, model->weights);
-	clf_network_start(&network, shard, NULL, 0, NULL);
+	clf_network_start(&network, shard, NULL, 0, 0, NULL);
 	while (!clf_network_advance(&network))
 		;
 	memcpy(z, network.d_logits, model->labels.count * sizeof(float));

@@ -284,6 +284,7 @@ helpers_in_threads_change_nothing(void)
 	{
 		Crew		crew;
 
+		config.architecture = helpers == 1 ? CLF_ARCH_HYBRID : CLF_ARCH_BILSTM;
 		crew_init(&crew, helpers);
 		crew.threaded = true;
 		check_same(&crew, &config);

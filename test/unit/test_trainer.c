@@ -97,6 +97,39 @@ word_dropout_is_drawn_from_the_seed(void)
 		free(bytes[i]);
 }
 
+/* Does the network of a hybrid learn otherwise than one by itself from so many rows? */
+static void
+check_adversary(int rows, bool expected)
+{
+	UnitHost	host;
+	ClfConfig	config;
+	ClfModel   *models[2];
+	ClfError	error;
+
+	unit_host_init(&host);
+	unit_quick_config(&config);
+	config.epochs = 1;
+	config.refit = 0;
+	for (int hybrid = 0; hybrid <= 1; hybrid++)
+	{
+		config.architecture = hybrid ? CLF_ARCH_HYBRID : CLF_ARCH_BILSTM;
+		CHECK(unit_train(&host, &config, rows, 0, 1, 3, &models[hybrid], NULL, &error) == CLF_OK, "%s", error.message);
+	}
+	CHECK(models[0]->table.floats == models[1]->table.floats, "the networks are of different size");
+	CHECK((memcmp(models[0]->weights, models[1]->weights, models[0]->table.floats * sizeof(float)) != 0) == expected,
+		  "with %d rows, it does%s", rows, expected ? " not" : "");
+	clf_model_free(models[0]);
+	clf_model_free(models[1]);
+	unit_host_free(&host);
+}
+
+static void
+few_rows_have_an_adversary(void)
+{
+	check_adversary(ROWS, true);
+	check_adversary(CLF_FEW_ROWS, false);
+}
+
 static void
 check_learns(const ClfConfig *config)
 {
@@ -1554,6 +1587,7 @@ main(void)
 	RUN(learns_with_schedules_and_average);
 	RUN(learns_as_keras_stack);
 	RUN(word_dropout_is_drawn_from_the_seed);
+	RUN(few_rows_have_an_adversary);
 	RUN(automatic_values_are_replaced);
 	RUN(options_at_both_ends);
 	RUN(weights_are_rounded_where_it_costs_nothing);

@@ -255,7 +255,7 @@ typedef struct ClfConfig
 	int32_t		batch_size;		/* rows */
 	int32_t		char_ngrams;	/* the linear branch looks inside words */
 	double		wide_c;			/* inverse of the linear branch's regularisation */
-	int32_t		refit;			/* learn from validation rows, too, at last */
+	int32_t		refit;			/* learn from validation rows, too, at last; where these are few, hold out others before */
 	int32_t		class_weight;	/* ClfClassWeight */
 	double		validation_split;
 	int32_t		validation_mode;	/* ClfValidationMode */
@@ -648,7 +648,7 @@ typedef struct ClfProgress
 	bool		linear;			/* the linear branch is being fitted */
 	bool		waiting;		/* a helper's work must be done before the next step */
 	int			epoch;			/* 1-based number of the epoch under way */
-	int			epochs;			/* planned, those of a refit once it has begun */
+	int			epochs;			/* planned; once the network begins again, those run and those to come */
 	int64_t		rows_done;		/* training rows of this epoch so far */
 	int64_t		rows;			/* training rows of an epoch */
 	double		loss;			/* running means of the epoch */

@@ -51,7 +51,7 @@ estimate(const ClfTrainer *trainer, int helpers)
 	if (distinct > clf_trainer_vocabulary(trainer))
 		distinct = clf_trainer_vocabulary(trainer);
 	/* best, the dense gradient and the first weights */
-	if (!clf_size_mul(trainer->table.floats, (clf_course_refits(trainer) ? 3 : 2) * sizeof(float), &blocks) ||
+	if (!clf_size_mul(trainer->table.floats, (clf_course_refit_times(trainer) > 0 ? 3 : 2) * sizeof(float), &blocks) ||
 		!clf_course_round_memory(trainer, tokens, &last) ||
 		!clf_size_add(blocks, last, &blocks) ||
 		!clf_size_mul(distinct, 2 * E * sizeof(float), &sums) ||
@@ -60,7 +60,8 @@ estimate(const ClfTrainer *trainer, int helpers)
 		!clf_size_add(total, clf_team_memory(&trainer->config, &trainer->table,
 											 tokens, rows, helpers), &total) ||
 		!clf_size_add(total, clf_sharder_memory(tokens, clf_trainer_vocabulary(trainer)), &total) ||
-		!clf_size_add(total, trainer->data.count * (sizeof(uint64_t) + sizeof(uint32_t)), &total))
+		!clf_size_add(total, trainer->data.count * (sizeof(uint64_t) + sizeof(uint32_t)), &total) ||
+		!clf_size_add(total, clf_trainer_vocabulary(trainer) * sizeof *trainer->row_sum.learned, &total))
 		return SIZE_MAX;
 	return total;
 }
@@ -94,12 +95,15 @@ allocate(ClfTrainer *trainer, ClfError *error)
 		return status;
 
 	trainer->best = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
-	if (clf_course_refits(trainer))
+	if (clf_course_refit_times(trainer) > 0)
 		trainer->first = clf_mem_alloc(mem, trainer->table.floats, sizeof(float));
 	trainer->dense_gradient = clf_mem_alloc_zero(mem, clf_dense_floats(&trainer->table), sizeof(float));
 	trainer->row_sum.place = clf_mem_alloc_zero(mem, clf_trainer_vocabulary(trainer), sizeof(uint32_t));
-	if (!trainer->best || (clf_course_refits(trainer) && !trainer->first) ||
-		!trainer->dense_gradient || !trainer->row_sum.place)
+	if (trainer->parts > 1)
+		trainer->row_sum.learned = clf_mem_alloc_zero(mem, clf_trainer_vocabulary(trainer), sizeof(bool));
+	if (!trainer->best || (clf_course_refit_times(trainer) > 0 && !trainer->first) ||
+		!trainer->dense_gradient || !trainer->row_sum.place ||
+		(trainer->parts > 1 && !trainer->row_sum.learned))
 		return clf_fail_memory(error);
 
 	shard_limits(trainer, &tokens, &rows);
@@ -135,6 +139,7 @@ clf_course_deep_free(ClfTrainer *trainer)
 	clf_mem_free(&trainer->mem, trainer->first);
 	clf_mem_free(&trainer->mem, trainer->dense_gradient);
 	clf_mem_free(&trainer->mem, trainer->row_sum.place);
+	clf_mem_free(&trainer->mem, trainer->row_sum.learned);
 	clf_mem_free(&trainer->mem, trainer->row_sum.rows);
 	clf_mem_free(&trainer->mem, trainer->row_sum.values);
 }
@@ -269,6 +274,8 @@ sum_rows(ClfTrainer *trainer, size_t index, ClfError *error)
 			continue;
 		if (*place == 0)
 		{
+			if (sum->learned != NULL)
+				sum->learned[shard.ids[i]] = true;
 			sum->rows[sum->count++] = shard.ids[i];
 			*place = sum->count;
 			memcpy(sum->values + (*place - 1) * E, values + i * E, E * sizeof(float));
@@ -320,10 +327,8 @@ update(ClfTrainer *trainer, ClfError *error)
 	if (!isfinite(clf_gradient_clip(&trainer->optimizer, &gradient, trainer->config.clip_norm)) ||
 		!isfinite(trainer->figures.loss))
 	{
-		if (!trainer->refitting)
-			return clf_trainer_diverged(trainer, error);
-		clf_course_refit_abandon(trainer);
-		return CLF_OK;
+		return trainer->refitting ? clf_course_refit_abandon(trainer, error) :
+			clf_trainer_diverged(trainer, error);
 	}
 	clf_optimizer_step(&trainer->optimizer, clf_team_weights(&trainer->team), &gradient,
 					   clf_learning_rate(&trainer->config, trainer->optimizer.step, total));
@@ -401,7 +406,8 @@ void
 clf_course_keep_scores(ClfTrainer *trainer, size_t position, const float *logits)
 {
 	size_t		C = (size_t) clf_trainer_classes(trainer);
-	size_t		place = clf_plan_row(&trainer->validating, position) - trainer->data.training_rows;
+	size_t		place = clf_plan_row(&trainer->validating, position) - trainer->data.training_rows +
+		trainer->part_begin;
 
 	if (place < trainer->scored)
 		memcpy(trainer->deep_scores + place * C, logits, C * sizeof(float));
@@ -499,10 +505,8 @@ clf_course_deep_advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_UPDATE:
 			return update(trainer, error);
 		case STAGE_VALIDATE:
-			if (!trainer->refitting)
-				return start_validation(trainer, error);
-			clf_course_refit_end_epoch(trainer);
-			return CLF_OK;
+			return trainer->refitting ? clf_course_refit_end_epoch(trainer, error) :
+				start_validation(trainer, error);
 		case STAGE_VALIDATION_PLAN:
 			if (clf_plan_advance(&trainer->validating, &trainer->data))
 				trainer->stage = STAGE_VALIDATION_SHARD;

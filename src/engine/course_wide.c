@@ -14,7 +14,9 @@
  * choose the settings of the linear branch: first with or without character
  * n-grams, at the middle one of three costs; then the larger cost and, unless
  * that is better, the smaller one.  The regression for another cost begins
- * where the last one ended.
+ * where the last one ended.  Where further parts of the rows are held out, every
+ * fit is done once for each, and all scored rows choose together; a regression
+ * then begins from nothing.
  */
 #define MIDDLE_COST 10
 #define LARGER_COST 30
@@ -26,7 +28,8 @@
 static bool
 is_affordable(const ClfTrainer *trainer)
 {
-	return trainer->search.work + clf_widefit_work_ahead(&trainer->fit) <= trainer->search.most_work;
+	return trainer->search.work + trainer->parts * clf_widefit_work_ahead(&trainer->fit) <=
+		trainer->search.most_work;
 }
 
 static bool
@@ -37,7 +40,7 @@ is_searching(const ClfTrainer *trainer)
 
 /* Fit the branch to so many rows, from the first, with these settings. */
 static void
-start_fit(ClfTrainer *trainer, size_t rows, bool char_ngrams, double cost)
+start_fit_to(ClfTrainer *trainer, size_t rows, bool char_ngrams, double cost)
 {
 	size_t		used;
 	size_t		limit = trainer->host.memory_limit;
@@ -50,6 +53,30 @@ start_fit(ClfTrainer *trainer, size_t rows, bool char_ngrams, double cost)
 	trainer->stage = STAGE_WIDE;
 }
 
+/* Try these settings: fit the branch to the training rows, the validation rows held out. */
+static ClfStatus
+start_fit(ClfTrainer *trainer, bool char_ngrams, double cost, ClfError *error)
+{
+	ClfStatus	status = clf_trainer_hold_out(trainer, 0, error);
+
+	if (status == CLF_OK)
+		start_fit_to(trainer, trainer->data.training_rows, char_ngrams, cost);
+	return status;
+}
+
+/* The same settings, with the next part of the rows held out. */
+static ClfStatus
+fit_next_part(ClfTrainer *trainer, ClfError *error)
+{
+	int			max_passes = trainer->fit.max_passes;
+	ClfStatus	status = clf_trainer_hold_out(trainer, trainer->part + 1, error);
+
+	if (status == CLF_OK)
+		start_fit_to(trainer, trainer->data.training_rows, trainer->fit.grams.chars, trainer->fit.cost);
+	trainer->fit.max_passes = max_passes;
+	return status;
+}
+
 void
 clf_course_wide_start(ClfTrainer *trainer)
 {
@@ -57,8 +84,8 @@ clf_course_wide_start(ClfTrainer *trainer)
 
 	trainer->search.best_loss = INFINITY;
 	trainer->search.step = config->char_ngrams < 0 ? CLF_SEARCH_WORDS : CLF_SEARCH_MIDDLE;
-	start_fit(trainer, trainer->data.training_rows,
-			  config->char_ngrams > 0, config->wide_c > 0 ? config->wide_c : MIDDLE_COST);
+	start_fit_to(trainer, trainer->data.training_rows, config->char_ngrams > 0,
+				 config->wide_c > 0 ? config->wide_c : MIDDLE_COST);
 }
 
 /* The linear branch is done, and with it the dictionary. */
@@ -75,6 +102,8 @@ static ClfStatus
 try_cost(ClfTrainer *trainer, ClfSearchStep step, double cost, ClfError *error)
 {
 	trainer->search.step = step;
+	if (trainer->parts > 1)
+		return start_fit(trainer, trainer->search.char_ngrams, cost, error);
 	trainer->stage = STAGE_WIDE;
 	return clf_widefit_restart(&trainer->fit, trainer->data.training_rows, (float) cost, error);
 }
@@ -89,8 +118,11 @@ end_search(ClfTrainer *trainer, ClfError *error)
 {
 	ClfConfig  *config = &trainer->config;
 	size_t		rows = config->refit ? trainer->data.count : trainer->data.training_rows;
+	ClfStatus	status = clf_trainer_hold_out(trainer, 0, error);
 
-	config->char_ngrams = trainer->fit.grams.chars;
+	if (status != CLF_OK)
+		return status;
+	config->char_ngrams = trainer->search.char_ngrams;
 	if (config->wide_c < 0)		/* what was asked for is not as short as a float */
 		config->wide_c = trainer->search.cost;
 	trainer->stage = STAGE_WIDE_REFIT;
@@ -102,7 +134,7 @@ end_search(ClfTrainer *trainer, ClfError *error)
 	}
 	if (rows > trainer->data.training_rows && rows < CLF_FEW_ROWS)
 	{
-		start_fit(trainer, rows, config->char_ngrams > 0, config->wide_c);
+		start_fit_to(trainer, rows, config->char_ngrams > 0, config->wide_c);
 		trainer->stage = STAGE_WIDE_REFIT;
 		return CLF_OK;
 	}
@@ -115,20 +147,21 @@ next_settings(ClfTrainer *trainer, ClfError *error)
 {
 	ClfSearch  *search = &trainer->search;
 	bool		cost_open = trainer->config.wide_c < 0;
+	ClfStatus	status;
 
 	switch (search->step)
 	{
 		case CLF_SEARCH_WORDS:
 			search->step = CLF_SEARCH_CHARS;
-			start_fit(trainer, trainer->data.training_rows, true, search->cost);
+			status = start_fit(trainer, true, search->cost, error);
 			trainer->fit.max_passes = SEARCH_PASSES;
-			return CLF_OK;
+			return status;
 		case CLF_SEARCH_CHARS:
 			search->step = CLF_SEARCH_MIDDLE;
-			if (search->char_ngrams)	/* the fit at hand is the one at the middle cost */
+			/* unless they all begin from nothing, the next ones follow the fit at the middle cost */
+			if (search->char_ngrams || trainer->parts > 1)
 				return next_settings(trainer, error);
-			start_fit(trainer, trainer->data.training_rows, false, search->cost);
-			return CLF_OK;
+			return start_fit(trainer, false, search->cost, error);
 		case CLF_SEARCH_MIDDLE:
 			trainer->fit.max_passes = SEARCH_PASSES;
 			if (cost_open && is_affordable(trainer))
@@ -153,7 +186,8 @@ fit_wide(ClfTrainer *trainer, ClfError *error)
 
 	if (status != CLF_OK)
 		return status;
-	if (before == CLF_WIDE_SELECT && trainer->search.step == CLF_SEARCH_CHARS && !is_affordable(trainer))
+	if (before == CLF_WIDE_SELECT && trainer->search.step == CLF_SEARCH_CHARS &&
+		trainer->part == 0 && !is_affordable(trainer))
 		return next_settings(trainer, error);
 	if (fit->stage == CLF_WIDE_FINISHED)
 	{
@@ -165,7 +199,7 @@ fit_wide(ClfTrainer *trainer, ClfError *error)
 	return clf_trainer_check_budget(trainer, 0, error);
 }
 
-/* The validation rows are scored with the settings at hand: are these the best so far? */
+/* The held-out rows are scored with the settings at hand: are these the best so far? */
 static ClfStatus
 judge_settings(ClfTrainer *trainer, ClfError *error)
 {
@@ -185,24 +219,27 @@ judge_settings(ClfTrainer *trainer, ClfError *error)
 	return is_searching(trainer) ? next_settings(trainer, error) : end_search(trainer, error);
 }
 
-/* Score some validation rows. */
+/* Score some of the rows that are held out. */
 static ClfStatus
 score_wide(ClfTrainer *trainer, ClfError *error)
 {
 	ClfWideFit *fit = &trainer->fit;
 	size_t		C = (size_t) clf_trainer_classes(trainer);
+	size_t		rows = trainer->parts > 1 ? clf_trainer_validation_rows(trainer) : trainer->scored;
 	ClfStatus	status = CLF_OK;
 
-	for (int i = 0; i < SCORED_ROWS && trainer->position < trainer->scored && status == CLF_OK; i++)
+	for (int i = 0; i < SCORED_ROWS && trainer->position < rows && status == CLF_OK; i++)
 	{
 		status = clf_widefit_grams(fit, trainer->data.training_rows + trainer->position, error);
 		if (status == CLF_OK)
 			status = clf_wide_score(&fit->wide, &fit->scratch, trainer->kernels, &fit->grams,
-									trainer->wide_scores + trainer->position++ * C, error);
+									trainer->wide_scores + (trainer->part_begin + trainer->position++) * C,
+									error);
 	}
-	if (status != CLF_OK || trainer->position < trainer->scored)
+	if (status != CLF_OK || trainer->position < rows)
 		return status;
-	return judge_settings(trainer, error);
+	return trainer->part + 1 < trainer->parts ? fit_next_part(trainer, error) :
+		judge_settings(trainer, error);
 }
 
 /* Learn from the validation rows, too, now that they have served. */

@@ -18,6 +18,7 @@
 #define RADIX (1 << RADIX_BITS)
 #define RADIX_PASSES (64 / RADIX_BITS)
 #define CHUNK 1000				/* rows or words of one item of work */
+#define NO_PART UINT32_MAX
 
 void
 clf_dataset_init(ClfDataset *data, ClfMem *mem, const ClfHost *host,
@@ -282,50 +283,80 @@ set_quotas(const ClfDataset *data, int64_t *quota)
 	}
 }
 
-/* Is this row, of those not yet looked at from the end, for validation? */
-static bool
-take_for_validation(const ClfDataset *data, size_t row, int64_t *quota, int64_t *last_left)
+/* The part of this row, those of its class behind it having theirs; *last_left: validation rows left. */
+static uint32_t
+part_of(const ClfDataset *data, size_t row, const int64_t *quota, int64_t *dealt, int64_t *last_left)
 {
+	uint32_t	label = data->rows[row].label;
+
 	if (data->config->validation_mode == CLF_VALIDATION_LAST)
-		return (*last_left)-- > 0;
-	return quota[data->rows[row].label]-- > 0;
+		return (*last_left)-- > 0 ? 0 : NO_PART;
+	return quota[label] > 0 ? (uint32_t) (dealt[label]++ / quota[label]) : NO_PART;
 }
 
-/* Bring training rows to the front and validation rows to the back. */
+/* Deal the rows to parts, from the last on, and hold out the first part for validation. */
 static ClfStatus
 split_rows(ClfDataset *data, ClfError *error)
 {
 	int64_t    *quota = clf_mem_alloc(data->mem, data->labels.count, sizeof *quota);
-	ClfRow	   *ordered = clf_mem_alloc(data->mem, data->count, sizeof *ordered);
+	int64_t    *dealt = clf_mem_alloc_zero(data->mem, data->labels.count, sizeof *dealt);
 	int64_t		last_left = (int64_t) ((double) data->count * data->config->validation_split);
-	size_t		taken = 0;
-	size_t		kept = 0;
 
 	data->validation = clf_mem_alloc_zero(data->mem, data->count / 8 + 1, 1);
-	if (quota == NULL || ordered == NULL || data->validation == NULL)
+	if (quota == NULL || dealt == NULL || data->validation == NULL)
 	{
 		clf_mem_free(data->mem, quota);
-		clf_mem_free(data->mem, ordered);
+		clf_mem_free(data->mem, dealt);
 		return clf_fail_memory(error);
 	}
 	set_quotas(data, quota);
 	for (size_t i = data->count; i-- > 0;)
 	{
-		uint32_t	ordinal = data->rows[i].ordinal;
+		ClfRow	   *row = &data->rows[i];
 
-		if (!take_for_validation(data, i, quota, &last_left))
-			continue;
-		data->validation[ordinal / 8] |= (uint8_t) (1 << ordinal % 8);
-		taken++;
+		row->part = part_of(data, i, quota, dealt, &last_left);
+		if (row->part == 0)
+			data->validation[row->ordinal / 8] |= (uint8_t) (1 << row->ordinal % 8);
 	}
-	data->training_rows = data->count - taken;
-	taken = 0;
-	for (size_t i = 0; i < data->count; i++)
-		if (clf_dataset_is_validation(data, data->rows[i].ordinal))
-			ordered[data->training_rows + taken++] = data->rows[i];
-		else
-			ordered[kept++] = data->rows[i];
 	clf_mem_free(data->mem, quota);
+	clf_mem_free(data->mem, dealt);
+	data->training_rows = data->count;
+	return clf_dataset_hold_out(data, 0, error);
+}
+
+/* Does a row stand before another in the order of all? */
+static bool
+stands_before(const ClfRow *a, const ClfRow *b)
+{
+	return a->hash < b->hash || (a->hash == b->hash && a->ordinal < b->ordinal);
+}
+
+ClfStatus
+clf_dataset_hold_out(ClfDataset *data, uint32_t part, ClfError *error)
+{
+	ClfRow	   *ordered = clf_mem_alloc(data->mem, data->count, sizeof *ordered);
+	const ClfRow *next = data->rows;	/* of the training rows up to now ... */
+	const ClfRow *end = data->rows + data->training_rows;
+	const ClfRow *next_held = end;	/* ... and of those held out */
+	const ClfRow *end_held = data->rows + data->count;
+	size_t		kept = 0;
+	size_t		held = 0;
+
+	if (ordered == NULL)
+		return clf_fail_memory(error);
+	data->training_rows = data->count;
+	for (size_t i = 0; i < data->count; i++)
+		data->training_rows -= data->rows[i].part == part;
+	while (next < end || next_held < end_held)
+	{
+		const ClfRow *row = next_held == end_held || (next < end && stands_before(next, next_held)) ?
+			next++ : next_held++;
+
+		if (row->part == part)
+			ordered[data->training_rows + held++] = *row;
+		else
+			ordered[kept++] = *row;
+	}
 	clf_mem_free(data->mem, data->rows);
 	data->rows = ordered;
 	return CLF_OK;

@@ -21,6 +21,7 @@ typedef struct ClfRow
 	uint32_t	count;			/* tokens */
 	uint32_t	label;			/* in order of arrival; the class once prepared */
 	uint32_t	ordinal;		/* it was added as this number, from 0 */
+	uint32_t	part;			/* once prepared, see clf_dataset_hold_out */
 } ClfRow;
 
 /* A number to sort by, and what it belongs to. */
@@ -48,7 +49,7 @@ typedef struct ClfDataset
 	ClfPattern *pattern;		/* of option mask_pattern, from the first row on */
 	ClfVocab	tokens;			/* dictionary of all rows, by arrival */
 	ClfVocab	arrived_labels; /* labels by arrival */
-	ClfRow	   *rows;			/* prepared: training rows, then validation rows */
+	ClfRow	   *rows;			/* prepared: training rows, then those held out */
 	size_t		rows_capacity;
 	size_t		count;
 	uint64_t	stored;			/* bytes in the store */
@@ -109,6 +110,14 @@ extern ClfStatus clf_dataset_read_tokens(ClfDataset *data, size_t row,
 
 /* Release the dictionary, when nobody asks for tokens any more. */
 extern void clf_dataset_forget_tokens(ClfDataset *data);
+
+/*
+ * The rows are dealt to parts, each as large as the validation rows, which are
+ * part 0, and with as many rows of each class, as long as these last.  Hold out
+ * this one: its rows go behind all others, which from then on are the training
+ * rows.  Both are in the order of their hash.
+ */
+extern ClfStatus clf_dataset_hold_out(ClfDataset *data, uint32_t part, ClfError *error);
 
 extern bool clf_dataset_is_validation(const ClfDataset *data, uint64_t ordinal);
 

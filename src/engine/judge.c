@@ -28,7 +28,7 @@ clf_judge_wide_loss(ClfTrainer *trainer)
 	return loss;
 }
 
-/* Share of the scored rows that a branch alone gets right; NaN without rows. */
+/* Share of the judged rows that a branch alone gets right; NaN without rows. */
 static double
 branch_accuracy(const ClfTrainer *trainer, const float *scores)
 {
@@ -37,12 +37,12 @@ branch_accuracy(const ClfTrainer *trainer, const float *scores)
 
 	if (scores == NULL)
 		return NAN;
-	for (size_t i = 0; i < trainer->scored; i++)
+	for (size_t i = 0; i < trainer->judged; i++)
 		correct += clf_best(scores + i * C, (int) C) == trainer->scored_classes[i];
-	return (double) correct / (double) trainer->scored;
+	return (double) correct / (double) trainer->judged;
 }
 
-/* Accuracy, macro F1 and calibration error of the fused model on the scored rows. */
+/* Accuracy, macro F1 and calibration error of the fused model on the judged rows. */
 static ClfStatus
 judge_fused(ClfTrainer *trainer, const ClfScores *scores, ClfError *error)
 {
@@ -75,20 +75,20 @@ judge_fused(ClfTrainer *trainer, const ClfScores *scores, ClfError *error)
 	return CLF_OK;
 }
 
-/* The textbook stack stays as it was trained. */
+/* The figures are of the validation rows alone.  The textbook stack stays as it was trained. */
 ClfStatus
 clf_judge(ClfTrainer *trainer, ClfError *error)
 {
-	ClfScores	scores = {trainer->scored, (size_t) clf_trainer_classes(trainer),
+	ClfScores	scores = {trainer->fused_rows, (size_t) clf_trainer_classes(trainer),
 	{trainer->best_scores, trainer->best_wide_scores}, trainer->scored_classes};
 
 	if (trainer->config.architecture == CLF_ARCH_LSTM)
 		scores.rows = 0;
 	clf_fusion_fit(&scores, trainer->fused, trainer->scale);
 	trainer->stage = STAGE_DONE;
-	if (trainer->scored == 0)
+	if (trainer->judged == 0)
 		return CLF_OK;
-	scores.rows = trainer->scored;
+	scores.rows = trainer->judged;
 	trainer->deep_accuracy = branch_accuracy(trainer, trainer->best_scores);
 	trainer->wide_accuracy = branch_accuracy(trainer, trainer->best_wide_scores);
 	return judge_fused(trainer, &scores, error);

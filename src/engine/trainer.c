@@ -16,7 +16,9 @@
 #include "tokenizer.h"
 
 #define STEP_SECONDS 0.015
-#define MAX_SCORES 2000000		/* of validation rows, that the fusion is fitted on */
+#define MAX_SCORES 2000000		/* of held-out rows, that the fusion is fitted on */
+#define ENOUGH_SCORED 500		/* rows: in cross-validation, more gained next to nothing */
+#define MAX_TOKENS 400000		/* of all rows, times the parts that are held out beside the validation rows */
 
 /* ---- life ---- */
 
@@ -123,6 +125,69 @@ set_class_weights(ClfTrainer *trainer)
 	}
 }
 
+/* How many rows a part has. */
+static size_t
+part_rows(const ClfDataset *data, uint32_t part)
+{
+	size_t		rows = 0;
+
+	for (size_t i = 0; i < data->count; i++)
+		rows += data->rows[i].part == part;
+	return rows;
+}
+
+/*
+ * Which rows the branches are scored on.  Where validation rows are few, what
+ * they say of settings, factors and temperature is as chance has it: then
+ * further parts of the rows are held out in their turn, as long as that does not
+ * take long.
+ */
+static void
+choose_parts(ClfTrainer *trainer)
+{
+	const ClfDataset *data = &trainer->data;
+	const ClfConfig *config = &trainer->config;
+	size_t		most = MAX_SCORES / (size_t) clf_trainer_classes(trainer);
+	size_t		tokens = data->stored / sizeof *data->sequence;
+
+	trainer->judged = clf_trainer_validation_rows(trainer) < most ? clf_trainer_validation_rows(trainer) : most;
+	trainer->scored = trainer->judged;
+	trainer->parts = 1;
+	while (config->refit && clf_has_wide(config) && trainer->judged > 0 &&
+		   trainer->scored < ENOUGH_SCORED && (size_t) trainer->parts * tokens <= MAX_TOKENS)
+	{
+		size_t		rows = part_rows(data, (uint32_t) trainer->parts);
+
+		if (rows == 0 || rows > most - trainer->scored)
+			break;
+		trainer->scored += rows;
+		trainer->parts++;
+	}
+	trainer->fused_rows = clf_has_deep(config) ? trainer->judged : trainer->scored;
+}
+
+static void
+set_scored_classes(ClfTrainer *trainer)
+{
+	const ClfDataset *data = &trainer->data;
+	size_t		place = 0;
+
+	for (int part = 0; part < trainer->parts; part++)
+		for (size_t i = 0; i < data->count && place < trainer->scored; i++)
+			if (data->rows[i].part == (uint32_t) part)
+				trainer->scored_classes[place++] = (int32_t) data->rows[i].label;
+}
+
+ClfStatus
+clf_trainer_hold_out(ClfTrainer *trainer, int part, ClfError *error)
+{
+	if (part == trainer->part)
+		return CLF_OK;
+	trainer->part_begin = part == 0 ? 0 : trainer->part_begin + clf_trainer_validation_rows(trainer);
+	trainer->part = part;
+	return clf_dataset_hold_out(&trainer->data, (uint32_t) part, error);
+}
+
 /* What both branches need: weights of classes, and room for scores to compare. */
 static ClfStatus
 prepare_classes(ClfTrainer *trainer, ClfError *error)
@@ -133,8 +198,7 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 	bool		wide = clf_has_wide(&trainer->config);
 	ClfStatus	status;
 
-	trainer->scored = clf_trainer_validation_rows(trainer) < MAX_SCORES / C ?
-		clf_trainer_validation_rows(trainer) : MAX_SCORES / C;
+	choose_parts(trainer);
 	trainer->class_weight = clf_mem_alloc(mem, C, sizeof(float));
 	trainer->even_weight = clf_mem_alloc(mem, C, sizeof(float));
 	trainer->fused = clf_mem_alloc(mem, C, sizeof(float));
@@ -156,16 +220,14 @@ prepare_classes(ClfTrainer *trainer, ClfError *error)
 		(wide && (!trainer->wide_scores || !trainer->best_wide_scores)))
 		return clf_fail_memory(error);
 	/* there are no more cells than answers or, with few classes, pairs of them */
-	status = clf_tally_reserve(&trainer->tally, trainer->scored < C * C ? trainer->scored : C * C, error);
+	status = clf_tally_reserve(&trainer->tally, trainer->judged < C * C ? trainer->judged : C * C, error);
 	if (status == CLF_OK)
 		status = clf_course_start_prepare(trainer, error);
 	if (status != CLF_OK)
 		return status;
 
 	set_class_weights(trainer);
-	for (size_t i = 0; i < trainer->scored; i++)
-		trainer->scored_classes[i] =
-			(int32_t) trainer->data.rows[trainer->data.training_rows + i].label;
+	set_scored_classes(trainer);
 	trainer->best_loss = INFINITY;
 	trainer->accuracy = trainer->macro_f1 = NAN;
 	trainer->deep_accuracy = trainer->wide_accuracy = trainer->calibration_error = NAN;
@@ -207,6 +269,7 @@ advance(ClfTrainer *trainer, ClfError *error)
 		case STAGE_INITIALISE:
 			return clf_course_start_advance(trainer, error);
 		case STAGE_REFIT:
+		case STAGE_PART_SCORED:
 			return clf_course_refit_advance(trainer, error);
 		case STAGE_FUSE:
 			clf_team_free(&trainer->team);
@@ -254,9 +317,9 @@ report(const ClfTrainer *trainer, ClfProgress *progress)
 		progress->last_epoch = trainer->history[trainer->epochs - 1];
 	if (trainer->refitting)
 	{
-		progress->epochs = trainer->epochs + trainer->best_epoch;
-		progress->epoch = trainer->epochs + trainer->refit_epochs + (trainer->stage < STAGE_VALIDATE ? 1 : 0);
-		progress->rows = (int64_t) trainer->data.count;
+		progress->epochs = trainer->epochs + clf_course_refit_times(trainer) * trainer->best_epoch;
+		progress->epoch = trainer->epochs + trainer->refit_epochs + (trainer->stage <= STAGE_VALIDATE ? 1 : 0);
+		progress->rows = (int64_t) trainer->training.count;
 		if (trainer->refit_epochs > 0)
 			progress->last_epoch = trainer->refit_epoch;
 	}

@@ -5,7 +5,7 @@
  * trainer.c prepares and gives every item of work to the part it belongs to:
  * course_wide.c (the linear branch), course_start.c (the network's first
  * weights), course_deep.c (its epochs), course_round.c (its weights as they are
- * kept and read), course_refit.c (the network on all rows) and judge.c (what
+ * kept and read), course_refit.c (the network on other rows) and judge.c (what
  * came out of both branches).  Each part sets the stage that comes next.
  */
 #ifndef CLF_TRAINER_H
@@ -48,7 +48,8 @@ typedef enum ClfTrainerStage
 	STAGE_BYTES,
 	STAGE_BYTES_PASS,
 	STAGE_JUDGE_ROUNDED,
-	STAGE_REFIT,				/* the network begins again, with all rows */
+	STAGE_REFIT,				/* the network begins again, with other rows */
+	STAGE_PART_SCORED,			/* a part of the rows that it has not learned from is scored */
 	STAGE_FUSE,
 	STAGE_DONE
 } ClfTrainerStage;
@@ -65,6 +66,7 @@ typedef struct ClfFigures
 typedef struct ClfRowSum
 {
 	uint32_t   *place;			/* [V] place of a row + 1, or 0 */
+	bool	   *learned;		/* [V] in any batch since the network began again; NULL: nobody asks */
 	uint32_t   *rows;
 	size_t		rows_capacity;
 	float	   *values;			/* [count,E] */
@@ -143,7 +145,12 @@ struct ClfTrainer
 	ClfTally	tally;			/* of the fused model's answers for the scored rows */
 	ClfWideFit	fit;
 	ClfSearch	search;
-	size_t		scored;			/* validation rows that the fusion is fitted on */
+	int			parts;			/* of the rows, held out in turn; 1: none but the validation rows */
+	int			part;			/* that is held out */
+	size_t		part_begin;		/* the first scored row of it */
+	size_t		scored;			/* rows that are held out in turn, part by part, as many as scores are kept of */
+	size_t		judged;			/* of these, from the first: validation rows */
+	size_t		fused_rows;		/* of these, from the first: with the scores of both branches */
 	int32_t    *scored_classes; /* [scored] */
 	float	   *deep_scores;	/* [scored,C] of the last validation */
 	float	   *best_scores;	/* [scored,C] of the best weights */
@@ -158,7 +165,7 @@ struct ClfTrainer
 	ClfTensorTable table;
 	ClfTeam		team;			/* holds the weights */
 	float	   *best;			/* those of the best epoch, a block */
-	float	   *first;			/* those it began with, a block; NULL: no refit */
+	float	   *first;			/* those it began with, a block; NULL: it never begins again */
 	float	   *dense_gradient;
 	ClfRowSum	row_sum;
 	ClfOptimizer optimizer;
@@ -189,8 +196,9 @@ struct ClfTrainer
 	double		epoch_start;	/* clock */
 	double		training_start;
 	bool		epoch_ended;
-	bool		refitting;		/* the network, on all rows ... */
-	int			refit_epochs;	/* ... and so many epochs of that are over, */
+	bool		refitting;		/* the network, on other rows ... */
+	int			refits;			/* ... for this time ... */
+	int			refit_epochs;	/* ... and so many epochs of that are over in all, */
 	ClfEpoch	refit_epoch;	/* the last of them this */
 
 	/* results */
@@ -237,6 +245,9 @@ clf_trainer_validation_rows(const ClfTrainer *trainer)
 extern ClfStatus clf_trainer_check_budget(const ClfTrainer *trainer, size_t more,
 										  ClfError *error);
 
+/* Hold out a part of the rows: the next one, or the first. */
+extern ClfStatus clf_trainer_hold_out(ClfTrainer *trainer, int part, ClfError *error);
+
 /* Fail, because a number is not finite any more. */
 extern ClfStatus clf_trainer_diverged(const ClfTrainer *trainer, ClfError *error);
 
@@ -261,6 +272,14 @@ clf_course_keeps(const ClfTrainer *trainer, uint32_t id)
 {
 	return trainer->start.keeps_vectors && trainer->start.places != NULL &&
 		trainer->start.places[id] != CLF_NOWHERE;
+}
+
+/* Does this row of the embedding begin with random numbers? */
+static inline bool
+clf_course_is_random(const ClfTrainer *trainer, uint32_t id)
+{
+	return trainer->start.classes == NULL &&
+		(trainer->start.places == NULL || trainer->start.places[id] == CLF_NOWHERE);
 }
 
 /* ---- course_deep.c: stages from STAGE_ALLOCATE on ---- */
@@ -300,10 +319,13 @@ extern void clf_course_round_free(ClfTrainer *trainer);
  */
 extern bool clf_course_round_memory(const ClfTrainer *trainer, size_t tokens, size_t *size);
 
-/* ---- course_refit.c: STAGE_REFIT ---- */
+/* ---- course_refit.c: STAGE_REFIT, STAGE_PART_SCORED ---- */
 
 /* Once the rows are known: will the network learn from all of them at last? */
 extern bool clf_course_refits(const ClfTrainer *trainer);
+
+/* How often will the network begin again, on whatever rows? */
+extern int	clf_course_refit_times(const ClfTrainer *trainer);
 
 /* The first weights are set: keep them. */
 extern void clf_course_refit_keep(ClfTrainer *trainer);
@@ -312,14 +334,14 @@ extern void clf_course_refit_keep(ClfTrainer *trainer);
 extern void clf_course_refit_start(ClfTrainer *trainer);
 extern ClfStatus clf_course_refit_advance(ClfTrainer *trainer, ClfError *error);
 
-/* An epoch of the refit has ended. */
-extern void clf_course_refit_end_epoch(ClfTrainer *trainer);
+/* An epoch after a new beginning has ended. */
+extern ClfStatus clf_course_refit_end_epoch(ClfTrainer *trainer, ClfError *error);
 
-/* The weights of the refit are rounded: take them. */
+/* The weights that were learned from all rows are rounded: take them. */
 extern void clf_course_refit_take(ClfTrainer *trainer);
 
-/* The refit came to nothing: the model keeps the weights that were judged. */
-extern void clf_course_refit_abandon(ClfTrainer *trainer);
+/* It came to nothing: the model keeps the weights that were judged. */
+extern ClfStatus clf_course_refit_abandon(ClfTrainer *trainer, ClfError *error);
 
 /* ---- judge.c: STAGE_FUSE ---- */
 

@@ -320,6 +320,24 @@ helpers_of_a_refit_change_nothing(void)
 	check_same(&crew, &config);
 }
 
+/* The network begins again, for each part of the rows that is held out. */
+static void
+helpers_know_all_parts(void)
+{
+	for (int threaded = 0; threaded <= 1; threaded++)
+	{
+		ClfConfig	config;
+		Crew		crew;
+
+		team_config(&config);
+		config.architecture = CLF_ARCH_HYBRID;
+		config.epochs = 2;
+		crew_init(&crew, 2);
+		crew.threaded = threaded;
+		check_same(&crew, &config);
+	}
+}
+
 static void
 helpers_may_leave(void)
 {
@@ -423,6 +441,7 @@ main(void)
 	RUN(helpers_in_turns_change_nothing);
 	RUN(helpers_in_threads_change_nothing);
 	RUN(helpers_of_a_refit_change_nothing);
+	RUN(helpers_know_all_parts);
 	RUN(helpers_may_leave);
 	RUN(helper_without_memory);
 	RUN(no_shared_memory_no_helpers);

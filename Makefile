@@ -6,7 +6,7 @@
 #   make unit          the engine's tests under sanitizers, without PostgreSQL
 #   make fuzz          libFuzzer on all that reads model bytes or texts; 10,000,000 runs
 #   make check-memory  the regression tests in a server under valgrind
-#   make check-settings  the same tests with other plans, encodings, collations
+#   make check-settings  the same tests with other plans, encodings, collations, servers
 #   make coverage      which lines and branches the tests reach
 #   make soak MINUTES=n  everything at once for so long; memory and latency stay flat
 #   make test-recipes  recipes of the README that need the npm registry or a minute's wait

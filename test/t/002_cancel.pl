@@ -89,6 +89,17 @@ cmp_ok(time() - $start, '<', 1, 'within a second');
 ok(is_clean($session->{pid}), 'and leaves nothing');
 session_end($session);
 
+SKIP:
+{
+	skip 'before PostgreSQL 17 transactions have no time limit', 2 if $node->pg_version < 17;
+	$session = session_start($node, 'postgres', 'victim');
+	session_send($session, "SET transaction_timeout = '1500ms'; $train");
+	ok( wait_until(sub { ask("SELECT count(*) FROM pg_stat_activity WHERE pid = $session->{pid}") == 0 }, 30),
+		'a training ends at transaction_timeout');
+	ok(is_clean($session->{pid}), 'and leaves nothing');
+	session_end($session);
+}
+
 # the same session, after a cancel and a rollback, can train
 $session = session_start($node, 'postgres', 'victim');
 begin_training($session);

@@ -170,7 +170,9 @@ EngineIsAboutModel(const ErrorData *error)
 	int			category = ERRCODE_TO_CATEGORY(error->sqlerrcode);
 
 	return category != ERRCODE_OPERATOR_INTERVENTION &&
-		category != ERRCODE_INSUFFICIENT_RESOURCES;
+		category != ERRCODE_INSUFFICIENT_RESOURCES &&
+		category != ERRCODE_TRANSACTION_ROLLBACK &&
+		category != ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;	/* a lock that was not to be had */
 }
 
 void

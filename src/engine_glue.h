@@ -36,7 +36,7 @@ extern void EngineCheck(ClfStatus status, const ClfError *error);
 
 /*
  * Is an error that was caught about the model that it struck, not about the
- * session or the machine?
+ * session, the machine or what others do at the same time?
  */
 extern bool EngineIsAboutModel(const ErrorData *error);
 

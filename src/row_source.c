@@ -167,6 +167,22 @@ open_cursor(Oid relation, const char *text_column, const char *second)
 	return source;
 }
 
+/*
+ * Labels as text.  Of an enum, as it shows itself: a cast to text is a function of
+ * whoever owns the type.
+ */
+static char *
+label_expression(Oid relation, const char *column)
+{
+	Oid			type = RowSourceColumnType(relation, column);
+	const char *quoted = quote_identifier(column);
+
+	if (!type_is_enum(type))
+		return psprintf("s.%s::pg_catalog.text", quoted);
+	return psprintf("pg_catalog.textin(pg_catalog.enum_out(CAST(s.%s AS %s)))",
+					quoted, format_type_be_qualified(type));
+}
+
 RowSource *
 RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
 {
@@ -174,8 +190,7 @@ RowSourceOpen(Oid relation, const char *text_column, const char *label_column)
 	check_relation(relation);
 	RowSourceCheckText(relation, text_column);
 	check_label_column(relation, label_column);
-	return open_cursor(relation, text_column,
-					   psprintf("s.%s::pg_catalog.text", quote_identifier(label_column)));
+	return open_cursor(relation, text_column, label_expression(relation, label_column));
 }
 
 RowSource *

@@ -113,6 +113,18 @@ TrainRequestOptions(TrainRequest *request, Jsonb *options)
 	}
 }
 
+/* Raise an error if a name that the model will remember is not UTF-8, as it may be in SQL_ASCII. */
+static void
+check_name(const char *name)
+{
+	EngineText	utf8;
+
+	if (name == NULL)
+		return;
+	utf8 = EngineTextInit(name, strlen(name));
+	EngineTextFree(&utf8);
+}
+
 void
 TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
 				 char *label_column, char *model, Jsonb *options)
@@ -128,7 +140,14 @@ TrainRequestInit(TrainRequest *request, Oid source, char *text_column,
 		options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
 	TrainRequestOptions(request, options);
 	check_deployment(&request->options);
-	ModelStoreMayChange(request->model, true);	/* before an hour is spent */
+
+	/* before an hour is spent */
+	check_name(request->source_name);
+	check_name(text_column);
+	check_name(label_column);
+	check_name(request->start_version);
+	check_name(request->embeddings_name);
+	ModelStoreMayChange(request->model, true);
 }
 
 void

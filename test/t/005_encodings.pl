@@ -89,5 +89,12 @@ like(
 like(
 	sqlstate($node, 'db_ascii', qq{UPDATE rows SET doc = 'x', label = E'\\xff' WHERE label = 'x'; $train}),
 	qr/^22021:.*0xff/s, 'SQL_ASCII: also in a label');
+# the names that a model remembers are looked at before the rows are, of which these could not be learned from
+like(
+	sqlstate($node, 'db_ascii', q{DO $$ BEGIN
+		EXECUTE format('CREATE TABLE named AS SELECT i::text AS %I, 1 AS label FROM generate_series(1, 9) i', E'\xe9');
+		PERFORM textclf_train('named', E'\xe9', 'label');
+	END $$}),
+	qr/^22021:.*0xe9/s, 'SQL_ASCII: also in the name of a column');
 
 done_testing();

@@ -12,14 +12,15 @@
 /*
  * Where the rows are few and the options leave them open, the validation rows
  * choose the settings of the linear branch: first with or without character
- * n-grams, at the middle one of three costs; then the larger cost and, unless
- * that is better, the smaller one.  The regression for another cost begins
+ * n-grams, at the middle one of the costs; then the larger cost and, if that is
+ * better, the largest, if not, the smaller one.  The regression for another cost begins
  * where the last one ended.  Where further parts of the rows are held out, every
  * fit is done once for each, and all scored rows choose together; a regression
  * then begins from nothing.
  */
 #define MIDDLE_COST 10
 #define LARGER_COST 30
+#define LARGEST_COST 100
 #define SMALLER_COST 3
 
 #define SEARCH_PASSES 20		/* of a regression, at most, that follows another */
@@ -168,10 +169,11 @@ next_settings(ClfTrainer *trainer, ClfError *error)
 				return try_cost(trainer, CLF_SEARCH_LARGER, LARGER_COST, error);
 			break;
 		case CLF_SEARCH_LARGER:
-			if (search->cost != LARGER_COST && is_affordable(trainer))
-				return try_cost(trainer, CLF_SEARCH_SMALLER, SMALLER_COST, error);
+			if (is_affordable(trainer))
+				return try_cost(trainer, CLF_SEARCH_LAST,
+								search->cost == LARGER_COST ? LARGEST_COST : SMALLER_COST, error);
 			break;
-		case CLF_SEARCH_SMALLER:
+		case CLF_SEARCH_LAST:
 			break;
 	}
 	return end_search(trainer, error);

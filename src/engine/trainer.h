@@ -116,7 +116,7 @@ typedef enum ClfSearchStep
 	CLF_SEARCH_CHARS,			/* with them */
 	CLF_SEARCH_MIDDLE,			/* the better of these */
 	CLF_SEARCH_LARGER,			/* at a larger cost */
-	CLF_SEARCH_SMALLER
+	CLF_SEARCH_LAST				/* at the largest or the smaller one */
 } ClfSearchStep;
 
 typedef struct ClfSearch

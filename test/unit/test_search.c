@@ -71,7 +71,8 @@ finds_what_suits(void)
 
 	search(&host, CLF_SEARCH_WORK, 0, true, &found);
 	CHECK(found.char_ngrams == 1, "without character n-grams");
-	CHECK(found.wide_c == 3 || found.wide_c == 10 || found.wide_c == 30, "cost %g", found.wide_c);
+	/* the endings decide everything: nothing is gained by holding weights small */
+	CHECK(found.wide_c == 100, "cost %g", found.wide_c);
 	CHECK(found.accuracy > 0.95, "accuracy %g", found.accuracy);
 	forget(&host, &found);
 }

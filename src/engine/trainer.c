@@ -18,6 +18,7 @@
 #define STEP_SECONDS 0.015
 #define MAX_SCORES 2000000		/* of held-out rows, that the fusion is fitted on */
 #define ENOUGH_SCORED 500		/* rows: in cross-validation, more gained next to nothing */
+#define MAX_PARTS 12			/* at the default tenth these are all rows, but for odd ones of a class */
 #define MAX_TOKENS 400000		/* of all rows, times the parts that are held out beside the validation rows */
 
 /* ---- life ---- */
@@ -154,7 +155,7 @@ choose_parts(ClfTrainer *trainer)
 	trainer->scored = trainer->judged;
 	trainer->parts = 1;
 	while (config->refit && clf_has_wide(config) && trainer->judged > 0 &&
-		   trainer->scored < ENOUGH_SCORED && (size_t) trainer->parts * tokens <= MAX_TOKENS)
+		   trainer->scored < ENOUGH_SCORED && trainer->parts < MAX_PARTS && (size_t) trainer->parts * tokens <= MAX_TOKENS)
 	{
 		size_t		rows = part_rows(data, (uint32_t) trainer->parts);
 

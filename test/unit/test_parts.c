@@ -199,7 +199,7 @@ words_of_a_part_are_unknown(void)
 	end(trainer, &host);
 }
 
-/* Enough validation rows, or rows that take long: no parts; without refit, or validation by the last rows, neither. */
+/* Enough validation rows, or rows that take long: no parts, and never very many; without refit, or validation by the last rows, neither. */
 static void
 parts_only_where_they_help(void)
 {
@@ -215,6 +215,7 @@ parts_only_where_they_help(void)
 		{ROWS, 0.1, 1, CLF_VALIDATION_STRATIFIED, CLF_ARCH_HYBRID, 10},
 		{ROWS, 0.1, 1, CLF_VALIDATION_STRATIFIED, CLF_ARCH_LINEAR, 10},
 		{ROWS, 0.3, 1, CLF_VALIDATION_STRATIFIED, CLF_ARCH_HYBRID, 4},
+		{ROWS, 0.02, 1, CLF_VALIDATION_STRATIFIED, CLF_ARCH_HYBRID, 12},
 		{1500, 0.2, 1, CLF_VALIDATION_STRATIFIED, CLF_ARCH_HYBRID, 2},
 		{2550, 0.2, 1, CLF_VALIDATION_STRATIFIED, CLF_ARCH_HYBRID, 1},
 		{ROWS, 0.1, 0, CLF_VALIDATION_STRATIFIED, CLF_ARCH_HYBRID, 1},

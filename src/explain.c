@@ -89,8 +89,9 @@ put_rows(ReturnSetInfo *result, const EngineText *utf8,
  * textclf_explain(model text, doc text, label text DEFAULT NULL): a row for each
  * token that the model looks at, with its place in the text and its weight for
  * the label, by default the predicted one.  See clf.h for what the weights add
- * up to, and for what is the rest, a row with a weight and nothing else.  Offsets count characters from 0; the end is behind the last one.
- * No row if model or doc is NULL.
+ * up to, and for what is the rest, a row with a weight and nothing else.
+ * Offsets count characters from 0; the end is behind the last one.  No row if
+ * model or doc is NULL.
  */
 Datum
 textclf_explain(PG_FUNCTION_ARGS)

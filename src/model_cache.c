@@ -20,6 +20,7 @@
 #include <stdlib.h>
 
 #include "access/xact.h"
+#include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -191,9 +192,12 @@ make_resolution(const text *reference, Snapshot snapshot)
 static const ModelVersion *
 resolve(const text *reference)
 {
-	Snapshot	snapshot = GetActiveSnapshot();
-	Resolution *slot = find_resolution(reference, snapshot);
+	Snapshot	snapshot;
+	Resolution *slot;
 
+	EnsurePortalSnapshotExists();	/* a procedure may have just committed */
+	snapshot = GetActiveSnapshot();
+	slot = find_resolution(reference, snapshot);
 	if (slot == NULL)
 		slot = make_resolution(reference, snapshot);
 	return &slot->version;

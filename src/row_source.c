@@ -14,6 +14,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "tcop/pquery.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -163,6 +164,7 @@ open_cursor(Oid relation, const char *text_column, const char *second)
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare_cursor failed: %s",
 			 SPI_result_code_string(SPI_result));
+	EnsurePortalSnapshotExists();	/* a procedure may have just committed */
 	source->portal = SPI_cursor_open(NULL, plan, NULL, NULL, true);
 	return source;
 }

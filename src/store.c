@@ -18,6 +18,7 @@
 #include "commands/extension.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -313,6 +314,8 @@ StoreRun(StoreQuery *query, StoreView view, Datum *arguments, const char *nulls)
 	options.params = make_arguments(query, arguments, nulls);
 	if (latest)
 		PushActiveSnapshot(GetLatestSnapshot());
+	else
+		EnsurePortalSnapshotExists();	/* a procedure may have just committed */
 	if (view == STORE_CHANGE && IsolationUsesXactSnapshot())
 		/* the other would look with the transaction's own */
 		result = SPI_execute_snapshot(plan, arguments, nulls, GetActiveSnapshot(),

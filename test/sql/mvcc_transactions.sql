@@ -98,6 +98,24 @@ CREATE FUNCTION asked() RETURNS text STABLE LANGUAGE plpgsql AS $$ BEGIN RETURN 
 CREATE FUNCTION asked_anew() RETURNS text VOLATILE LANGUAGE plpgsql AS $$ BEGIN RETURN textclf_predict('m', 'hot day'); END $$;
 SELECT asked() AS before, textclf_deploy('m', 1), asked() AS stable, asked_anew() AS volatile;
 
+-- where a procedure has just committed and nothing has taken a snapshot yet: this crashed
+CREATE DOMAIN asked_domain AS text CHECK (value IS NULL OR textclf_predict('m', value) IS NOT NULL);
+CREATE DOMAIN reported AS text CHECK (value IS NULL OR textclf_report('m') IS NOT NULL);
+DO $$
+DECLARE
+	v asked_domain;
+	r reported;
+BEGIN
+	FOR v IN SELECT 'hot day' FROM generate_series(1, 300) LOOP
+		COMMIT;
+	END LOOP;
+	FOR r IN SELECT 'hot day' FROM generate_series(1, 30) LOOP
+		ROLLBACK;
+	END LOOP;
+	RAISE INFO '%, %', v, r;
+END $$;
+DROP DOMAIN asked_domain, reported;
+
 -- The extension is dropped and created again, here and elsewhere.
 DROP FUNCTION train, asked, asked_anew;
 DROP EXTENSION textclf;

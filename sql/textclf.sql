@@ -84,7 +84,7 @@ COMMENT ON COLUMN textclf_permission.model IS 'name of the model';
 COMMENT ON COLUMN textclf_permission.role IS 'role that may use it; "-" is everyone';
 
 CREATE TABLE textclf_job (
-	id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	id bigint GENERATED ALWAYS AS IDENTITY (CYCLE) PRIMARY KEY,
 	role oid NOT NULL,
 	source oid NOT NULL,
 	source_name text NOT NULL,
@@ -149,12 +149,27 @@ CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_permis
 FOR EACH ROW EXECUTE FUNCTION textclf_guard();
 CREATE TRIGGER textclf_guard BEFORE INSERT OR UPDATE OR DELETE ON textclf_job
 FOR EACH ROW EXECUTE FUNCTION textclf_guard();
--- in the process of a subscription as well, whose role may be anybody
+CREATE TRIGGER textclf_guard_truncate BEFORE TRUNCATE ON textclf_model
+FOR EACH STATEMENT EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard_truncate BEFORE TRUNCATE ON textclf_version
+FOR EACH STATEMENT EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard_truncate BEFORE TRUNCATE ON textclf_deployment
+FOR EACH STATEMENT EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard_truncate BEFORE TRUNCATE ON textclf_permission
+FOR EACH STATEMENT EXECUTE FUNCTION textclf_guard();
+CREATE TRIGGER textclf_guard_truncate BEFORE TRUNCATE ON textclf_job
+FOR EACH STATEMENT EXECUTE FUNCTION textclf_guard();
+-- in the process of a subscription as well, whose role may be anybody, and while store.c writes
 ALTER TABLE textclf_model ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_model ENABLE ALWAYS TRIGGER textclf_guard_truncate;
 ALTER TABLE textclf_version ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_version ENABLE ALWAYS TRIGGER textclf_guard_truncate;
 ALTER TABLE textclf_deployment ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_deployment ENABLE ALWAYS TRIGGER textclf_guard_truncate;
 ALTER TABLE textclf_permission ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_permission ENABLE ALWAYS TRIGGER textclf_guard_truncate;
 ALTER TABLE textclf_job ENABLE ALWAYS TRIGGER textclf_guard;
+ALTER TABLE textclf_job ENABLE ALWAYS TRIGGER textclf_guard_truncate;
 
 CREATE FUNCTION textclf_leave_out() RETURNS trigger
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE;
@@ -166,8 +181,8 @@ CREATE TRIGGER textclf_leave_out BEFORE INSERT OR UPDATE OR DELETE ON textclf_jo
 FOR EACH ROW EXECUTE FUNCTION textclf_leave_out();
 CREATE TRIGGER textclf_leave_out BEFORE INSERT OR UPDATE ON textclf_permission
 FOR EACH ROW WHEN (NEW.role::pg_catalog.oid OPERATOR(pg_catalog.=) 1) EXECUTE FUNCTION textclf_leave_out();
-ALTER TABLE textclf_job ENABLE REPLICA TRIGGER textclf_leave_out;
-ALTER TABLE textclf_permission ENABLE REPLICA TRIGGER textclf_leave_out;
+ALTER TABLE textclf_job ENABLE ALWAYS TRIGGER textclf_leave_out;
+ALTER TABLE textclf_permission ENABLE ALWAYS TRIGGER textclf_leave_out;
 
 -- What a role that was dropped has been granted is left out: it would be nobody's.
 SELECT pg_catalog.pg_extension_config_dump('textclf_model', '');

@@ -15,6 +15,7 @@
 #include "utils/tuplestore.h"
 
 #include "compat.h"
+#include "guard.h"
 #include "model_store.h"
 
 PG_FUNCTION_INFO_V1(textclf_audit);
@@ -145,7 +146,8 @@ verify_version(ReturnSetInfo *result, const char *reference)
 /*
  * textclf_verify(): a row for each version of the models that the caller may
  * use, and what is wrong with it: bytes that cannot be read, or do not have the
- * digest that was stored with them, or are no model.  Goes on after damage.
+ * digest that was stored with them, or are no model.  Goes on after damage.  A warning if
+ * the tables have lost their guard.
  */
 Datum
 textclf_verify(PG_FUNCTION_ARGS)
@@ -156,6 +158,7 @@ textclf_verify(PG_FUNCTION_ARGS)
 	ListCell   *cell;
 
 	InitMaterializedSRF(fcinfo, 0);
+	GuardVerify();
 	foreach(cell, ModelStoreList())
 	{
 		MemoryContext old = MemoryContextSwitchTo(context);

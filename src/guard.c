@@ -13,24 +13,29 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "replication/logicalworker.h"
 #include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/rel.h"
+
+#include "guard.h"
+#include "store.h"
 
 PG_FUNCTION_INFO_V1(textclf_guard);
 PG_FUNCTION_INFO_V1(textclf_leave_out);
 
-/* What fired it; an error unless that is a change of a row that is about to be made. */
+/* What fired it; an error unless that is a change that is about to be made, of a row or by TRUNCATE. */
 static TriggerData *
 get_trigger(FunctionCallInfo fcinfo)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event))
+		!(TRIGGER_FIRED_FOR_ROW(trigger->tg_event) || TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event)))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("a function of the tables of textclf must be a trigger before changes of rows")));
@@ -60,11 +65,49 @@ textclf_guard(PG_FUNCTION_ARGS)
 	return let_pass(trigger);
 }
 
-/* textclf_leave_out(): a change that a subscription brings is not made */
+/*
+ * textclf_leave_out(): a change that a subscription brings is not made.  What a trigger
+ * in its process does through our functions is made: store.c, and nobody else, writes in this
+ * security context.
+ */
 Datum
 textclf_leave_out(PG_FUNCTION_ARGS)
 {
 	const TriggerData *trigger = get_trigger(fcinfo);
 
-	return IsLogicalWorker() ? PointerGetDatum(NULL) : let_pass(trigger);
+	return IsLogicalWorker() && !InNoForceRLSOperation() ? PointerGetDatum(NULL) : let_pass(trigger);
+}
+
+/* The extension: what makes its triggers on its tables fire always, where one does not, or NULL. */
+static StoreQuery lost_query = {
+	"SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %%s ENABLE ALWAYS TRIGGER %%I;', "
+	"  t.tgrelid::pg_catalog.regclass, t.tgname), ' ' ORDER BY t.tgrelid, t.tgname) "
+	"FROM pg_catalog.pg_trigger AS t "
+	"JOIN pg_catalog.pg_depend AS r ON r.classid" STORE_EQ "'pg_catalog.pg_class'::pg_catalog.regclass "
+	"  AND r.objid" STORE_EQ "t.tgrelid "
+	"JOIN pg_catalog.pg_depend AS f ON f.classid" STORE_EQ "'pg_catalog.pg_proc'::pg_catalog.regclass "
+	"  AND f.objid" STORE_EQ "t.tgfoid AND f.refclassid" STORE_EQ "r.refclassid AND f.refobjid" STORE_EQ "r.refobjid "
+	"WHERE r.refclassid" STORE_EQ "'pg_catalog.pg_extension'::pg_catalog.regclass "
+	"  AND r.refobjid" STORE_EQ "$1 AND t.tgenabled OPERATOR(pg_catalog.<>) 'A'",
+	{OIDOID}
+};
+
+void
+GuardVerify(void)
+{
+	Datum		argument = ObjectIdGetDatum(StoreExtension());
+	StoreSession session;
+	Datum		commands;
+	bool		isnull;
+
+	StoreBegin(&session);
+	StoreRun(&lost_query, STORE_LATEST, &argument, NULL);
+	commands = StoreColumn(1, &isnull);
+	if (!isnull)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("triggers that guard the tables of textclf do not fire always"),
+				 errdetail("A restore of data with --disable-triggers leaves them so; then a subscription may bring what it must not."),
+				 errhint("As the owner of the tables: %s", TextDatumGetCString(commands))));
+	StoreEnd(&session);
 }

@@ -83,7 +83,7 @@ static StoreQuery add_query = {
 	"   FROM pg_catalog.pg_settings AS s "
 	"   WHERE pg_catalog.starts_with(s.name, 'textclf.') "
 	"     AND (s.source" EQ "'session' OR s.source" EQ "'client'))) "
-	"RETURNING j.id, " DIGEST,
+	"ON CONFLICT (id) DO NOTHING RETURNING j.id, " DIGEST,
 	{OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
@@ -266,7 +266,9 @@ JobStoreAdd(Job *job)
 	bool		isnull;
 
 	StoreBegin(&session);
-	StoreRun(&add_query, STORE_CHANGE, arguments, nulls);
+	/* whoever may write to all tables may set the sequence back: what is taken is passed over */
+	while (StoreRun(&add_query, STORE_CHANGE, arguments, nulls) == 0)
+		CHECK_FOR_INTERRUPTS();
 	job->role = session.user;
 	job->id = DatumGetInt64(StoreColumn(1, &isnull));
 	read_digest(StoreColumn(2, &isnull), job->digest);

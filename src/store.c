@@ -21,6 +21,7 @@
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -303,6 +304,31 @@ make_arguments(const StoreQuery *query, const Datum *values, const char *nulls)
 	return arguments;
 }
 
+/*
+ * Run a plan.  Whoever has the right TRIGGER on a table, as GRANT ALL gives it, may have attached a
+ * function to it, which would act as the tables' owner here.  So only triggers fire that
+ * fire always, as those of the extension: to say so of one is the owner's right.
+ */
+static int
+execute(SPIPlanPtr plan, StoreView view, Datum *arguments, const char *nulls,
+		const SPIExecuteOptions *options)
+{
+	int			level = NewGUCNestLevel();
+	int			result;
+
+	if (!options->read_only)
+		(void) set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
+	if (view == STORE_CHANGE && IsolationUsesXactSnapshot())
+		/* the other would look with the transaction's own */
+		result = SPI_execute_snapshot(plan, arguments, nulls, GetActiveSnapshot(),
+									  InvalidSnapshot, false, true, 0);
+	else
+		result = SPI_execute_plan_extended(plan, options);
+	AtEOXact_GUC(true, level);
+	return result;
+}
+
 uint64
 StoreRun(StoreQuery *query, StoreView view, Datum *arguments, const char *nulls)
 {
@@ -316,12 +342,7 @@ StoreRun(StoreQuery *query, StoreView view, Datum *arguments, const char *nulls)
 		PushActiveSnapshot(GetLatestSnapshot());
 	else
 		EnsurePortalSnapshotExists();	/* a procedure may have just committed */
-	if (view == STORE_CHANGE && IsolationUsesXactSnapshot())
-		/* the other would look with the transaction's own */
-		result = SPI_execute_snapshot(plan, arguments, nulls, GetActiveSnapshot(),
-									  InvalidSnapshot, false, true, 0);
-	else
-		result = SPI_execute_plan_extended(plan, &options);
+	result = execute(plan, view, arguments, nulls, &options);
 	if (latest)
 		PopActiveSnapshot();
 	if (result < 0)

@@ -57,6 +57,17 @@ SELECT textclf_drop('m@4'), textclf_drop('m@3'), textclf_drop('m@1');
 COMMIT;
 SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
 
+-- a restore of data with --disable-triggers turns triggers that fire always into ordinary ones
+BEGIN;
+ALTER TABLE textclf_version DISABLE TRIGGER ALL;
+ALTER TABLE textclf_permission DISABLE TRIGGER ALL;
+ALTER TABLE textclf_permission ENABLE TRIGGER ALL;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER of_mine AFTER INSERT ON textclf_version EXECUTE FUNCTION nothing();
+SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
+ROLLBACK;
+SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
+
 -- leave nothing
 SET client_min_messages = warning;
 SELECT count(textclf_drop(name)) FROM (SELECT DISTINCT name FROM textclf_models) m;

@@ -84,6 +84,28 @@ RESET textclf.training_memory;
 SELECT textclf_cancel(:job);
 SELECT textclf_cancel(NULL) IS NULL AS nothing;
 
+-- whoever may write to all tables may set the sequence of ids, too: what is taken is passed over, and there is no end to them
+CREATE ROLE regress_textclf_writer IN ROLE pg_write_all_data;
+CREATE FUNCTION set_sequence(id bigint) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+	SET LOCAL ROLE regress_textclf_writer;
+	PERFORM setval('public.textclf_job_id_seq', id, false);
+	RESET ROLE;
+END $$;
+SELECT last_value + 1 AS next FROM textclf_job_id_seq \gset
+BEGIN;
+SELECT set_sequence(1000000);
+SELECT textclf_train_background('docs', 'doc', 'label', 'm');
+SELECT set_sequence(999999);
+SELECT textclf_train_background('docs', 'doc', 'label', 'm') FROM generate_series(1, 2);
+SELECT set_sequence(9223372036854775807);
+SELECT textclf_train_background('docs', 'doc', 'label', 'm') > 0 AS asked FROM generate_series(1, 2);
+SELECT count(DISTINCT job) FROM textclf_jobs WHERE model = 'm';
+ROLLBACK;
+SELECT set_sequence(:next);
+DROP FUNCTION set_sequence;
+DROP ROLE regress_textclf_writer;
+
 -- the whole way, and waiting for it
 CREATE PROCEDURE wait_for_jobs() LANGUAGE plpgsql AS $$
 BEGIN

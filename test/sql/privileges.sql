@@ -151,8 +151,44 @@ SELECT outcome, count(*) FROM try_writing() GROUP BY 1 ORDER BY 1;
 DELETE FROM textclf_model;
 RESET ROLE;
 RESET session_replication_role;
+-- nor empties them, and triggers of one who has that right, as GRANT ALL gives it, do not run with the rights of the owner
+SET ROLE regress_textclf_writer;
+TRUNCATE textclf_permission;
+TRUNCATE textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job;
+RESET ROLE;
+GRANT CREATE ON SCHEMA privileges TO regress_textclf_writer;
+SET ROLE regress_textclf_writer;
+CREATE FUNCTION usurp() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	RAISE 'trigger % runs, as its creator: %', TG_NAME, current_user = 'regress_textclf_writer';
+END $$;
+SET client_min_messages = warning;
+DO $$
+DECLARE
+	name text;
+BEGIN
+	FOREACH name IN ARRAY ARRAY['model', 'version', 'deployment', 'permission', 'job'] LOOP
+		EXECUTE format('CREATE TRIGGER a_row BEFORE INSERT OR UPDATE OR DELETE ON textclf_%s FOR EACH ROW EXECUTE FUNCTION usurp()', name);
+		EXECUTE format('CREATE TRIGGER a_statement AFTER INSERT OR UPDATE OR DELETE ON textclf_%s EXECUTE FUNCTION usurp()', name);
+		EXECUTE format('CREATE CONSTRAINT TRIGGER a_constraint AFTER INSERT OR UPDATE OR DELETE ON textclf_%s
+			DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION usurp()', name);
+	END LOOP;
+END $$;
+ALTER TABLE textclf_model ENABLE ALWAYS TRIGGER a_row;
+RESET ROLE;
+SELECT version FROM textclf_train('docs', 'doc', 'label', 'usurped', '{"epochs": 1, "units": 2, "embedding_dim": 2}');
+SELECT textclf_deploy('usurped', 1), textclf_rename('usurped', 'other'), textclf_grant('other', 'regress_textclf_team'),
+	textclf_set_owner('other', 'regress_textclf_owner'), textclf_revoke('other', 'regress_textclf_team'), textclf_drop('other');
+BEGIN;
+SELECT textclf_train_background('docs', 'doc', 'label', 'usurped') > 0 AS asked;
+SELECT textclf_cancel(max(job)) FROM textclf_jobs;
+COMMIT;
+SHOW session_replication_role;
 REVOKE ALL ON textclf_model, textclf_version, textclf_deployment, textclf_permission, textclf_job FROM regress_textclf_writer;
+DROP OWNED BY regress_textclf_writer CASCADE;
 DROP ROLE regress_textclf_writer;
+RESET client_min_messages;
+DELETE FROM textclf_job WHERE model = 'usurped';
 
 -- owners
 SET ROLE regress_textclf_owner;

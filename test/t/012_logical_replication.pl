@@ -121,4 +121,24 @@ for my $binary ('false', 'true')
 	$subscriber->safe_psql('postgres', 'DROP ROLE thief');
 }
 
+# -- what arrives may ask for a training: a job of the subscriber's own
+
+for my $node ($publisher, $subscriber)
+{
+	$node->safe_psql('postgres', 'CREATE TABLE arrivals (model text PRIMARY KEY)');
+}
+$subscriber->safe_psql('postgres', q{
+	CREATE FUNCTION train() RETURNS trigger LANGUAGE plpgsql SET search_path = public
+	AS $$ BEGIN PERFORM textclf_train_background('rows', 'doc', 'label', NEW.model, '{"architecture": "linear"}'); RETURN NULL; END $$;
+	CREATE TRIGGER train AFTER INSERT ON arrivals FOR EACH ROW EXECUTE FUNCTION train();
+	ALTER TABLE arrivals ENABLE ALWAYS TRIGGER train});
+$publisher->safe_psql('postgres', 'CREATE PUBLICATION arrivals FOR TABLE arrivals');
+$subscriber->safe_psql('postgres', sprintf(q{CREATE SUBSCRIPTION arrivals CONNECTION '%s' PUBLICATION arrivals},
+	$publisher->connstr('postgres') =~ s/'/''/gr));
+$subscriber->wait_for_subscription_sync($publisher, 'arrivals');
+$publisher->safe_psql('postgres', q{INSERT INTO arrivals VALUES ('arrived')});
+ok( wait_until(sub { $subscriber->safe_psql('postgres', q{SELECT state FROM textclf_jobs WHERE model = 'arrived'}) eq 'done' }, 60),
+	'a trigger that the process of a subscription fires gets its job done');
+is($subscriber->safe_psql('postgres', q{SELECT textclf_predict('arrived', 'the goal of the match')}), 'sport', 'its model predicts');
+
 done_testing();

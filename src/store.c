@@ -16,12 +16,12 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "commands/trigger.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "tcop/pquery.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/guc.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -304,28 +304,41 @@ make_arguments(const StoreQuery *query, const Datum *values, const char *nulls)
 	return arguments;
 }
 
-/*
- * Run a plan.  Whoever has the right TRIGGER on a table, as GRANT ALL gives it, may have attached a
- * function to it, which would act as the tables' owner here.  So only triggers fire that
- * fire always, as those of the extension: to say so of one is the owner's right.
- */
+/* Run a plan; SPI's result. */
 static int
 execute(SPIPlanPtr plan, StoreView view, Datum *arguments, const char *nulls,
 		const SPIExecuteOptions *options)
 {
-	int			level = NewGUCNestLevel();
-	int			result;
-
-	if (!options->read_only)
-		(void) set_config_option("session_replication_role", "replica", PGC_SUSET, PGC_S_SESSION,
-								 GUC_ACTION_SAVE, true, 0, false);
 	if (view == STORE_CHANGE && IsolationUsesXactSnapshot())
 		/* the other would look with the transaction's own */
-		result = SPI_execute_snapshot(plan, arguments, nulls, GetActiveSnapshot(),
-									  InvalidSnapshot, false, true, 0);
-	else
-		result = SPI_execute_plan_extended(plan, options);
-	AtEOXact_GUC(true, level);
+		return SPI_execute_snapshot(plan, arguments, nulls, GetActiveSnapshot(),
+									InvalidSnapshot, false, true, 0);
+	return SPI_execute_plan_extended(plan, options);
+}
+
+/*
+ * Run a plan that writes.  Whoever has the right TRIGGER on a table, as GRANT ALL gives it, may have
+ * attached a function to it, which would act as the tables' owner here.  So only triggers
+ * fire that fire always, as those of the extension: to say so of one is the owner's right.  To SET
+ * this would throw away every plan of the session.
+ */
+static int
+execute_guarded(SPIPlanPtr plan, StoreView view, Datum *arguments, const char *nulls,
+				const SPIExecuteOptions *options)
+{
+	int			role = SessionReplicationRole;
+	volatile int result = 0;
+
+	SessionReplicationRole = SESSION_REPLICATION_ROLE_REPLICA;
+	PG_TRY();
+	{
+		result = execute(plan, view, arguments, nulls, options);
+	}
+	PG_FINALLY();
+	{
+		SessionReplicationRole = role;
+	}
+	PG_END_TRY();
 	return result;
 }
 
@@ -342,7 +355,8 @@ StoreRun(StoreQuery *query, StoreView view, Datum *arguments, const char *nulls)
 		PushActiveSnapshot(GetLatestSnapshot());
 	else
 		EnsurePortalSnapshotExists();	/* a procedure may have just committed */
-	result = execute(plan, view, arguments, nulls, &options);
+	result = options.read_only ? execute(plan, view, arguments, nulls, &options) :
+		execute_guarded(plan, view, arguments, nulls, &options);
 	if (latest)
 		PopActiveSnapshot();
 	if (result < 0)

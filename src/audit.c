@@ -147,7 +147,7 @@ verify_version(ReturnSetInfo *result, const char *reference)
  * textclf_verify(): a row for each version of the models that the caller may
  * use, and what is wrong with it: bytes that cannot be read, or do not have the
  * digest that was stored with them, or are no model.  Goes on after damage.  A warning if
- * the tables have lost their guard.
+ * the tables are not guarded as they were made to be.
  */
 Datum
 textclf_verify(PG_FUNCTION_ARGS)

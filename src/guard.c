@@ -78,36 +78,76 @@ textclf_leave_out(PG_FUNCTION_ARGS)
 	return IsLogicalWorker() && !InNoForceRLSOperation() ? PointerGetDatum(NULL) : let_pass(trigger);
 }
 
-/* The extension: what makes its triggers on its tables fire always, where one does not, or NULL. */
+/* ---- verify ----------------------------------------------------------- */
+
+/* Both take the extension and give statements, or NULL if there is nothing to mend. */
+
+#define OF_EXTENSION \
+	"JOIN pg_catalog.pg_depend AS d ON d.classid" STORE_EQ "'pg_catalog.pg_class'::pg_catalog.regclass " \
+	"  AND d.objid" STORE_EQ "c.oid AND d.deptype" STORE_EQ "'e' " \
+	"  AND d.refclassid" STORE_EQ "'pg_catalog.pg_extension'::pg_catalog.regclass AND d.refobjid" STORE_EQ "$1 "
+
+/* Triggers by functions of the extension that do not fire always. */
 static StoreQuery lost_query = {
 	"SELECT pg_catalog.string_agg(pg_catalog.format('ALTER TABLE %%s ENABLE ALWAYS TRIGGER %%I;', "
-	"  t.tgrelid::pg_catalog.regclass, t.tgname), ' ' ORDER BY t.tgrelid, t.tgname) "
-	"FROM pg_catalog.pg_trigger AS t "
-	"JOIN pg_catalog.pg_depend AS r ON r.classid" STORE_EQ "'pg_catalog.pg_class'::pg_catalog.regclass "
-	"  AND r.objid" STORE_EQ "t.tgrelid "
+	"  c.oid::pg_catalog.regclass, t.tgname), ' ' ORDER BY c.oid, t.tgname) "
+	"FROM pg_catalog.pg_class AS c " OF_EXTENSION
+	"JOIN pg_catalog.pg_trigger AS t ON t.tgrelid" STORE_EQ "c.oid "
 	"JOIN pg_catalog.pg_depend AS f ON f.classid" STORE_EQ "'pg_catalog.pg_proc'::pg_catalog.regclass "
-	"  AND f.objid" STORE_EQ "t.tgfoid AND f.refclassid" STORE_EQ "r.refclassid AND f.refobjid" STORE_EQ "r.refobjid "
-	"WHERE r.refclassid" STORE_EQ "'pg_catalog.pg_extension'::pg_catalog.regclass "
-	"  AND r.refobjid" STORE_EQ "$1 AND t.tgenabled OPERATOR(pg_catalog.<>) 'A'",
+	"  AND f.objid" STORE_EQ "t.tgfoid AND f.refclassid" STORE_EQ "d.refclassid AND f.refobjid" STORE_EQ "$1 "
+	"WHERE t.tgenabled OPERATOR(pg_catalog.<>) 'A'",
 	{OIDOID}
 };
+
+/* Rights on tables through which others run code as their owner. */
+static StoreQuery granted_query = {
+	"SELECT pg_catalog.string_agg(pg_catalog.format('REVOKE TRIGGER, REFERENCES ON %%s FROM %%s;', "
+	"  g.relation, g.grantee), ' ') "
+	"FROM (SELECT DISTINCT c.oid::pg_catalog.regclass AS relation, "
+	"    CASE WHEN a.grantee" STORE_EQ "0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END AS grantee "
+	"  FROM pg_catalog.pg_class AS c " OF_EXTENSION
+	"  CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a "
+	"  WHERE c.relkind" STORE_EQ "'r' AND a.grantee OPERATOR(pg_catalog.<>) c.relowner "
+	"    AND (a.privilege_type" STORE_EQ "'TRIGGER' OR a.privilege_type" STORE_EQ "'REFERENCES') "
+	"  ORDER BY 1, 2) AS g",
+	{OIDOID}
+};
+
+/* Run one of them; what it gives is in CurrentMemoryContext. */
+static char *
+find_statements(StoreQuery *query)
+{
+	Datum		argument = ObjectIdGetDatum(StoreExtension());
+	StoreSession session;
+	char	   *statements = NULL;
+	Datum		value;
+	bool		isnull;
+
+	StoreBegin(&session);
+	StoreRun(query, STORE_LATEST, &argument, NULL);
+	value = StoreColumn(1, &isnull);
+	if (!isnull)
+		statements = MemoryContextStrdup(session.caller, TextDatumGetCString(value));
+	StoreEnd(&session);
+	return statements;
+}
 
 void
 GuardVerify(void)
 {
-	Datum		argument = ObjectIdGetDatum(StoreExtension());
-	StoreSession session;
-	Datum		commands;
-	bool		isnull;
+	char	   *statements = find_statements(&lost_query);
 
-	StoreBegin(&session);
-	StoreRun(&lost_query, STORE_LATEST, &argument, NULL);
-	commands = StoreColumn(1, &isnull);
-	if (!isnull)
+	if (statements != NULL)
 		ereport(WARNING,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("triggers that guard the tables of textclf do not fire always"),
 				 errdetail("A restore of data with --disable-triggers leaves them so; then a subscription may bring what it must not."),
-				 errhint("As the owner of the tables: %s", TextDatumGetCString(commands))));
-	StoreEnd(&session);
+				 errhint("As the owner of the tables: %s", statements)));
+	statements = find_statements(&granted_query);
+	if (statements != NULL)
+		ereport(WARNING,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("others than their owner have rights on the tables of textclf"),
+				 errdetail("PostgreSQL lets who may refer to a table, or attach triggers to it, run functions as its owner."),
+				 errhint("As the owner of the tables: %s", statements)));
 }

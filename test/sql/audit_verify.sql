@@ -66,6 +66,15 @@ CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NU
 CREATE TRIGGER of_mine AFTER INSERT ON textclf_version EXECUTE FUNCTION nothing();
 SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
 ROLLBACK;
+-- rights that are as good as the owner's, and others
+BEGIN;
+GRANT ALL ON textclf_version, textclf_model TO regress_textclf_auditor;
+GRANT REFERENCES ON textclf_model TO PUBLIC;
+GRANT SELECT, INSERT ON textclf_permission TO regress_textclf_auditor;
+SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
+REVOKE TRIGGER, REFERENCES ON textclf_version, textclf_model FROM regress_textclf_auditor, PUBLIC;
+SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
+ROLLBACK;
 SELECT count(*) FILTER (WHERE NOT ok) AS damaged FROM textclf_verify();
 
 -- leave nothing

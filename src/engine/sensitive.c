@@ -12,6 +12,7 @@
 #include <stdint.h>
 #include <string.h>
 #include <unicode/uchar.h>
+#include <unicode/unorm2.h>
 #include <unicode/utf8.h>
 
 #include "tokenizer.h"
@@ -19,6 +20,7 @@
 #define MAX_LOCAL 256			/* bytes of an e-mail address before the @ */
 #define MAX_HOST 1024			/* bytes */
 #define MAX_SCHEME 32
+#define MAX_FORM 18				/* UTF-16 units that one character becomes at most */
 #define STRIDE 65536			/* bytes, between questions to the host */
 
 /* ---- characters ---- */
@@ -562,13 +564,32 @@ clf_sensitive_phone(const char *text, size_t length, size_t start, const ClfMem 
 
 /* ---- numbers ---- */
 
+#define NUMERALS (U_GC_ND_MASK | U_GC_NO_MASK)
+
+/* Is a symbol written with numerals in normal form, as those of months and hours are? */
+static bool
+has_numerals(UChar32 c)
+{
+	UErrorCode	code = U_ZERO_ERROR;
+	UChar		form[MAX_FORM];
+	int32_t		length = unorm2_getRawDecomposition(unorm2_getNFKCInstance(&code), c, form, MAX_FORM, &code);
+
+	for (int32_t i = 0; U_SUCCESS(code) && i < length; i++)
+		if ((U_GET_GC_MASK(form[i]) & NUMERALS) != 0)
+			return true;
+	return false;
+}
+
 /* Is a character a number, or part of one? */
 static bool
 is_numeral(UChar32 c)
 {
+	uint32_t	category;
+
 	if (c < 0x80)
 		return c >= '0' && c <= '9';
-	return (U_GET_GC_MASK(c) & (U_GC_ND_MASK | U_GC_NO_MASK)) != 0;
+	category = U_GET_GC_MASK(c);
+	return (category & NUMERALS) != 0 || ((category & U_GC_SO_MASK) != 0 && has_numerals(c));
 }
 
 /* What stands between digits of one number. */

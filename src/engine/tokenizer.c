@@ -67,7 +67,7 @@ clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind, const char *text,
 	walk->kind = kind;
 	walk->text = text;
 	walk->length = length;
-	walk->position = 0;
+	walk->position = walk->begin = 0;
 	walk->host_end = walk->words_end = walk->end = 0;
 	walk->mask = NULL;
 	walk->text_length = length;
@@ -476,10 +476,10 @@ normalise(ClfTokenizerKind kind, const char *bytes, size_t length, char *buffer)
 static void
 enter_address(ClfTokenWalk *walk, const ClfAddress *address)
 {
-	walk->position = address->host;
-	walk->host_end = address->host_end;
-	walk->words_end = address->words_end;
-	walk->end = address->end;
+	walk->position = walk->begin + address->host;
+	walk->host_end = walk->begin + address->host_end;
+	walk->words_end = walk->begin + address->words_end;
+	walk->end = walk->begin + address->end;
 }
 
 /*
@@ -490,19 +490,23 @@ enter_address(ClfTokenWalk *walk, const ClfAddress *address)
 static const char *
 find_address(ClfTokenWalk *walk, size_t start)
 {
-	const char *text = walk->text;
-	size_t		next = walk->position;
-	char		first = text[start] | 0x20;
+	/* what is masked is none of its business */
+	const char *text = walk->text + walk->begin;
+	size_t		length = walk->length - walk->begin;
+	size_t		next = walk->position - walk->begin;
+	char		first;
 	ClfAddress	address;
 
+	start -= walk->begin;
+	first = text[start] | 0x20;
 	if ((first == 'h' || first == 'f' || first == 'w') && next - start >= 3 &&
-		clf_find_url(text, walk->length, start, &address))
+		clf_find_url(text, length, start, &address))
 	{
 		enter_address(walk, &address);
 		return URL_TOKEN;
 	}
-	if (next < walk->length && memchr("@.+-%", text[next], 5) != NULL &&
-		clf_find_email(text, walk->length, start, &address))
+	if (next < length && memchr("@.+-%", text[next], 5) != NULL &&
+		clf_find_email(text, length, start, &address))
 	{
 		enter_address(walk, &address);
 		return EMAIL_TOKEN;
@@ -654,6 +658,7 @@ take_mask(ClfTokenWalk *walk, ClfTokenSpan *span, ClfError *error)
 	span->end = walk->masked.end;
 	span->text = walk->masked.name;
 	span->length = strlen(walk->masked.name);
+	walk->begin = walk->masked.end;
 	return approach_mask(walk, error);
 }
 

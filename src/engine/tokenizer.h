@@ -34,6 +34,7 @@ typedef struct ClfTokenWalk
 	ClfTokenizerKind kind;
 	const char *text;
 	size_t		length;			/* up to the next masked place */
+	size_t		begin;			/* end of the last masked place */
 	size_t		position;		/* bytes of text consumed */
 	size_t		host_end;		/* of the address that the walk is in */
 	size_t		words_end;		/* of it, where what follows does not count */

@@ -4,7 +4,7 @@
 #   make test          every test; installs what is missing first (PARTS="unit tap": some)
 #   make, make install the extension alone, for the server of PG_CONFIG
 #   make unit          the engine's tests under sanitizers, without PostgreSQL
-#   make fuzz          libFuzzer on all that reads model bytes or texts; 10,000,000 runs
+#   make fuzz          libFuzzer on all that reads model bytes, texts or patterns; 10,000,000 runs
 #   make check-memory  the regression tests in a server under valgrind
 #   make check-settings  the same tests with other plans, encodings, collations, servers
 #   make coverage      which lines and branches the tests reach
@@ -147,14 +147,16 @@ FUZZ_CFLAGS = -O2 -g $(ENGINE_CFLAGS) $(SANITIZE) -MMD -MP -iquote src/engine
 # What compares numbers and counters of loops teaches the fuzzer nothing and
 # would take most of the time; the kernels nothing at all.
 FUZZ_COVERAGE = -fsanitize=fuzzer-no-link
-$(foreach file,network forward packed dataset batch team optim, \
+$(foreach file,network forward packed dataset batch team optim sensitive, \
 	$(eval FUZZ_COVERAGE_$(file) = $$(FUZZ_COVERAGE) -fno-sanitize-coverage=trace-cmp))
+# so that short texts stop everywhere, and patterns that take too long do so soon
+FUZZ_CFLAGS_mask = -DPATTERN_STEPS=10 -DPATTERN_TRIES=16 -DPATTERN_CHUNKS=2 -DPLACES=16 -DITERATED=256
 # in all, over all programs
 FUZZ_RUNS = 10000000
 
 build/fuzz/engine/%.o: src/engine/%.c Makefile
 	@mkdir -p $(@D)
-	$(FUZZ_CC) $(FUZZ_CFLAGS) $(CFLAGS_$*) \
+	$(FUZZ_CC) $(FUZZ_CFLAGS) $(CFLAGS_$*) $(FUZZ_CFLAGS_$*) \
 		$(if $(filter kernels_%,$*),,$(or $(FUZZ_COVERAGE_$*),$(FUZZ_COVERAGE))) -c -o $@ $<
 build/fuzz/%.o: test/fuzz/%.c Makefile
 	@mkdir -p $(@D)

@@ -21,12 +21,15 @@
 #include "sensitive.h"
 
 #define PATTERN_NAME "<masked>"
-#define PATTERN_STEPS 1000		/* of 10,000 states each that a pattern may save for a text */
 #define PATTERN_STACK 16000000	/* bytes of saved states */
 #define PATTERN_SECONDS 2		/* of the CPU, for what saves no states */
+#ifndef PATTERN_STEPS			/* fuzz targets have less of everything */
+#define PATTERN_STEPS 1000		/* of 10,000 states each that a pattern may save for a text */
 #define PATTERN_TRIES 256		/* places, between looks at the clock */
 #define PATTERN_CHUNKS 4096		/* of 32 characters that are read, likewise */
 #define PLACES 4096				/* between questions to the host */
+#define ITERATED 1000000		/* bytes of a text whose grapheme clusters or dictionary words count */
+#endif
 
 /* In the order of the bits of option mask. */
 static const struct
@@ -82,7 +85,9 @@ struct ClfPattern
 	ClfMask    *mask;			/* of the text */
 	ClfMem	   *mem;
 	bool		lasting;		/* its memory may not go before all other does */
-	URegularExpression *compiled;
+	bool		searches;		/* the text is being searched */
+	bool		iterates;		/* compiled has an iterator over characters or words */
+	URegularExpression *compiled;	/* NULL: not yet */
 };
 
 /* ClfAllocator.at_end: ICU's memory is not the host's. */
@@ -106,17 +111,13 @@ clf_pattern_free(ClfPattern **pattern)
 	*pattern = NULL;
 }
 
-/* Make the pattern of a configuration ready, if it is not. */
+/* Have a pattern, not yet compiled, in *pattern. */
 static ClfStatus
-prepare_pattern(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, ClfError *error)
+new_pattern(ClfMem *mem, ClfPattern **pattern, ClfError *error)
 {
 	const ClfAllocator *allocator = &mem->allocator;
-	UErrorCode	code = U_ZERO_ERROR;
-	ClfPattern *result;
+	ClfPattern *result = clf_mem_alloc_zero(mem, 1, sizeof *result);
 
-	if (*pattern != NULL)
-		return CLF_OK;
-	result = clf_mem_alloc_zero(mem, 1, sizeof *result);
 	if (result == NULL)
 		return clf_fail_memory(error);
 	result->mem = mem;
@@ -129,16 +130,37 @@ prepare_pattern(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, ClfE
 		}
 		result->lasting = true;
 	}
+	*pattern = result;
+	return CLF_OK;
+}
+
+/* Make the pattern of a configuration ready for a text of so many bytes, if it is not. */
+static ClfStatus
+prepare_pattern(const ClfConfig *config, ClfMem *mem, size_t length, ClfPattern **pattern, ClfError *error)
+{
+	UErrorCode	code = U_ZERO_ERROR;
+	ClfPattern *result;
+	ClfStatus	status;
+
+	if (*pattern == NULL)
+	{
+		status = new_pattern(mem, pattern, error);
+		if (status != CLF_OK)
+			return status;
+	}
+	result = *pattern;
+	if (result->iterates && length > ITERATED)
+		close_pattern(result);
+	if (result->compiled != NULL)
+		return CLF_OK;
+	result->iterates = false;
 	result->compiled = open_pattern(config->mask_pattern, NULL, &code);
 	uregex_setTimeLimit(result->compiled, PATTERN_STEPS, &code);
 	uregex_setStackLimit(result->compiled, PATTERN_STACK, &code);
-	if (U_FAILURE(code))
-	{
-		clf_pattern_free(&result);
-		return fail_pattern(code, error);
-	}
-	*pattern = result;
-	return CLF_OK;
+	if (U_SUCCESS(code))
+		return CLF_OK;
+	close_pattern(result);
+	return fail_pattern(code, error);
 }
 
 ClfStatus
@@ -248,6 +270,25 @@ offset_of(const UText *text, int64_t place)
 	return place < text->chunkNativeLimit ? 0 : 1;
 }
 
+/*
+ * UTextFuncs.clone: in a search, for an iterator, which \X and flag w need.  In scripts
+ * that do not separate words it takes what is between two spaces at once, with a
+ * dictionary, asks nobody meanwhile, and needs ten times the memory: not of long texts.
+ */
+static UText *U_CALLCONV
+clone_text(UText *to, const UText *from, UBool deep, UErrorCode *code)
+{
+	ClfPattern *pattern = (ClfPattern *) (uintptr_t) from->pFuncs;
+
+	if (pattern->searches)
+	{
+		pattern->iterates = true;
+		if (pattern->mask->length > ITERATED)
+			pattern->mask->stopped = true;
+	}
+	return pattern->plain->clone(to, from, deep, code);
+}
+
 /* Have the pattern search the text of a mask. */
 static ClfStatus
 start_pattern(ClfMask *mask, ClfPattern *pattern, ClfError *error)
@@ -258,8 +299,10 @@ start_pattern(ClfMask *mask, ClfPattern *pattern, ClfError *error)
 	if (U_FAILURE(code))
 		return fail_pattern(code, error);
 	pattern->mask = mask;
+	pattern->searches = false;
 	pattern->plain = text->pFuncs;
 	pattern->functions = *text->pFuncs;
+	pattern->functions.clone = clone_text;
 	pattern->functions.access = read_chunk;
 	pattern->functions.mapOffsetToNative = place_of;
 	pattern->functions.mapNativeIndexToUTF16 = offset_of;
@@ -269,6 +312,7 @@ start_pattern(ClfMask *mask, ClfPattern *pattern, ClfError *error)
 	uregex_setFindProgressCallback(mask->pattern, try_place, mask, &code);
 	uregex_setMatchCallback(mask->pattern, count_states, mask, &code);
 	uregex_setUText(mask->pattern, text, &code);
+	pattern->searches = true;
 	return U_SUCCESS(code) ? CLF_OK : fail_pattern(code, error);
 }
 
@@ -368,7 +412,7 @@ clf_mask_start(ClfMask *mask, const ClfConfig *config, ClfMem *mem, ClfPattern *
 	mask->matched.name = PATTERN_NAME;
 	if (config->mask_pattern[0] != '\0')
 	{
-		status = prepare_pattern(config, mem, pattern, error);
+		status = prepare_pattern(config, mem, length, pattern, error);
 		if (status == CLF_OK)
 			status = start_pattern(mask, *pattern, error);
 		if (status != CLF_OK)

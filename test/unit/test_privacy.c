@@ -250,6 +250,8 @@ kinds_are_found(void)
 		{NUMBER, "12 1,000.50 3rd mp3 x2y 12:30", "<number> <number> <number> rd mp <number> x <number> y <number>"},
 		{NUMBER, "2024-01-31", "<number> - <number> - <number>"},
 		{NUMBER, "\xD9\xA1\xD9\xA2\xD9\xA3 \xEF\xBC\x91\xEF\xBC\x92 m\xC2\xB2 \xE2\x91\xA0", "<number> <number> m <number> <number>"},
+		/* months, days, hours and square measures that are one character, which normal forms write with digits */
+		{NUMBER, "\xE3\x8B\x80 \xE3\x8F\xA0x \xE3\x8D\x98 \xE3\x8E\x9F \xE3\x8E\x9E", "<number> <number> x <number> <number> km"},
 		{NUMBER, "see http://example.com/a/12", "see <url> example.com a <number>"},
 		/* cards */
 		{CARD, "4111 1111 1111 1111.", "<card> ."},
@@ -300,6 +302,9 @@ patterns_are_found(void)
 	check_masked(EMAIL, "to joe", "to joe@example.com", "<masked> <email>");
 	check_masked(EMAIL, "com x", "joe@example.com x", "<email> <masked>");
 	check_masked(NUMBER, "\\d\\d", "12345", "<number>");
+	/* what is beside it does not depend on what it was */
+	check_masked(0, "[q-]", "qwww.example.com -www.example.com", "<masked> <url> example.com <masked> <url> example.com");
+	check_masked(PHONE, "", "+49 170 1234567joe@example.com", "<phone> <email> example.com");
 }
 
 /* The textbook stack reads the last tokens, of the same ones. */
@@ -344,6 +349,47 @@ hostile_patterns_end(void)
 		CHECK((double) (clock() - begun) / CLOCKS_PER_SEC < 5, "%s takes %g s", patterns[i], (double) (clock() - begun) / CLOCKS_PER_SEC);
 	}
 	CHECK(errors > 3, "only %d patterns take too long", errors);
+	free(text);
+}
+
+/*
+ * Flag w takes a run of Chinese characters at once, and asks nobody meanwhile: it is not
+ * for texts that are long, whether others were read before or not.
+ */
+static void
+dictionaries_end(void)
+{
+	static const char *const patterns[] = {"(?w)\\bx|.\\b", "\\X", ".\\b|x", "(?<=(.))\\1"};
+	size_t		sizes[] = {300, 2000001, 300, 3000};
+	char	   *text = malloc(sizes[1]);
+
+	for (size_t i = 0; i < sizes[1]; i += 3)
+		memcpy(text + i, "\xE4\xB8\xAD", 3);
+	for (size_t p = 0; p < sizeof patterns / sizeof patterns[0]; p++)
+		for (size_t first = 0; first < 2; first++)
+		{
+			ClfConfig	config;
+			ClfMem		mem;
+			UnitMemory	memory;
+			ClfPattern *ready = NULL;
+
+			unit_memory_init(&memory);
+			clf_mem_init(&mem, &memory.allocator);
+			clf_config_init(&config);
+			config.architecture = CLF_ARCH_HYBRID;
+			config.maxlen = 200;
+			strcpy(config.mask_pattern, patterns[p]);
+			for (size_t i = first; i < sizeof sizes / sizeof sizes[0]; i++)
+			{
+				Joined		joined = {0};
+				ClfError	error = {0};
+				ClfStatus	status = clf_encode(&config, &mem, &ready, text, sizes[i], join, &joined, &error);
+
+				CHECK(status == (i == 1 && p < 2 ? CLF_ERR_LIMIT : CLF_OK), "%s, %zu bytes: %d %s", patterns[p], sizes[i], (int) status, error.detail);
+			}
+			clf_pattern_free(&ready);
+			CHECK(memory.blocks == 0, "memory is kept");
+		}
 	free(text);
 }
 
@@ -472,6 +518,7 @@ main(void)
 	RUN(patterns_are_found);
 	RUN(keras_tokens_are_masked);
 	RUN(hostile_patterns_end);
+	RUN(dictionaries_end);
 	RUN(bad_patterns_are_refused);
 	RUN(invalid_text_is_an_error);
 	RUN(hostile_texts_end);

@@ -106,6 +106,12 @@ TEXTS = [
     "joe@example.com www.x.com/a?b=1 4111 1111 1111 1111 +49 (0)170 123-4567 1,000.50", "\u7528@\u4f8b.\u516c\u53f8 555.123.4567 a.b/c",
     "\u05e9\u05dc\u05d5\u05dd \u0633\u0644\u0627\u0645 \u0939\u093f\u0928\u094d\u0926\u0940", "a\u00adb \u200b \ufeff",
 ]
+PATTERNS = [
+    "", "(?i)\\bid-[0-9a-f]+", "x*", "^.*$", "(?m)^.", "(?m).$", "(?s).+", "(?<=[a-z])\\d", "(?<!\u4e2d)\u6587", "(?=(a+))\\1b", "(a+)+$", "(?>[^b]*)b",
+    "\\X", "\\R", "\\h\\H\\v", "(?w)\\b\\w", "(?x) a # b\n c", "(?i)STRASSE|\u00df|\ufb01", "[\\p{Han}&&[^\u4e2d]]+", "(?<n>.)\\k<n>",
+    "\\Qa.b\\E", "\\G\\w", "\\A\\w|\\w\\Z", "\U0001f468\u200d.", "a{2,3}?b{1,}+", "(?i)(.)\\1", "\\b", "\\B.", "$", "\\S+@\\S+",
+]
+MATCHED = "ID-12ab axxb aab abab\r\nstra\u00dfe STRASSE \ufb01 \u4e2d\u6587\u6587 a.b joe@example.com \U0001f468\u200d\U0001f469 e\u0301\n+49 170 1234567\n"
 BYTES = [b"ab \xff", b"ab\xc3", b"\xed\xa0\x80", b"\xf0\x9f\x98", b"a\0b"]
 
 
@@ -119,6 +125,8 @@ def write(target, seeds):
 texts = [t.encode() for t in TEXTS] + BYTES
 write("fuzz_tokenizer", texts)
 write("fuzz_predict", [bytes([i % 6]) + t for i, t in enumerate(texts)])
+write("fuzz_mask", [bytes([i * 7 % 32, 0, 0, i % 4]) + pattern.encode() + b"\0" + text
+                    for i, pattern in enumerate(PATTERNS) for text in (texts[i % len(texts)], MATCHED.encode())])
 write("fuzz_decode", [
     model([], ["a", "b"]),
     model(["apple", "x"], ["", "b", "\u00e9"], info='{"rows":1}'),

@@ -87,6 +87,21 @@ static StoreQuery add_query = {
 	{OIDOID, OIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, JSONBOID}
 };
 
+/*
+ * Set the sequence to the last of the ids that follow one another from where it is.
+ * What comes after that is free.
+ */
+static StoreQuery skip_query = {
+	"SELECT pg_catalog.setval(s.tableoid, "
+	"  (SELECT j.id FROM %1$s.textclf_job AS j "
+	"   WHERE j.id OPERATOR(pg_catalog.>=) s.last_value AND NOT EXISTS "
+	"     (SELECT FROM %1$s.textclf_job AS n WHERE n.id" EQ
+	"        CASE WHEN j.id OPERATOR(pg_catalog.<) 9223372036854775807 THEN j.id OPERATOR(pg_catalog.+) 1 END) "
+	"   ORDER BY j.id LIMIT 1)) "
+	"FROM %1$s.textclf_job_id_seq AS s",
+	{InvalidOid}
+};
+
 static StoreQuery get_query = {
 	"SELECT " COLUMNS " FROM %1$s.textclf_job AS j WHERE j.id" EQ "$1",
 	{INT8OID}
@@ -268,7 +283,10 @@ JobStoreAdd(Job *job)
 	StoreBegin(&session);
 	/* whoever may write to all tables may set the sequence back: what is taken is passed over */
 	while (StoreRun(&add_query, STORE_CHANGE, arguments, nulls) == 0)
+	{
 		CHECK_FOR_INTERRUPTS();
+		StoreRun(&skip_query, STORE_CHANGE, NULL, NULL);
+	}
 	job->role = session.user;
 	job->id = DatumGetInt64(StoreColumn(1, &isnull));
 	read_digest(StoreColumn(2, &isnull), job->digest);

@@ -269,17 +269,21 @@ check_tokens(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern, const c
 
 /* ---- the target ---- */
 
-/* The text so many times, of exactly this size, so that what is read beyond its end is noticed. */
+/*
+ * The text once or, if control says so, more often, or to the limit of bytes; of
+ * exactly this size, so that what is read beyond its end is noticed.
+ */
 static char *
-repeat(const uint8_t *data, size_t size, unsigned times, size_t *length)
+repeat(const uint8_t *data, size_t size, uint8_t control, size_t limit, size_t *length)
 {
+	size_t		times = control < 224 ? 1 : control < 255 ? control % 32 : limit;
 	char	   *text;
 
-	while (times > 1 && size * times > LONGEST)
-		times--;
+	if (times > 1 && size * times > limit)
+		times = limit / size;
 	*length = size * times;
 	text = malloc(*length);
-	for (unsigned i = 0; i < times; i++)
+	for (size_t i = 0; i < times; i++)
 		memcpy(text + i * size, data, size);
 	return text;
 }
@@ -347,7 +351,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	allocator.stopped = is_stopped;
 	if (data[3] & 2)
 		allocator.at_end = call_at_end;
-	text = repeat(end + 1, (size_t) (data + size - end) - 1, data[1] == 255 ? LONGEST : data[1] < 224 ? 1 : data[1] % 32, &length);
+	text = repeat(end + 1, (size_t) (data + size - end) - 1, data[1], config.mask == 0 ? LONGEST : COMPARED, &length);
 	mask_text(&config, &allocator, &host, text, length);
 	free(text);
 	FUZZ_CHECK(fuzz_blocks == 0);

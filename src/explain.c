@@ -63,12 +63,13 @@ static void
 put_rows(ReturnSetInfo *result, const EngineText *utf8,
 		 const ClfExplanation *explanation)
 {
-	size_t		byte = 0;
-	int			offset = 0;		/* in characters */
+	size_t		byte = 0;		/* where a token starts: two may have one place */
+	int			offset = 0;		/* the same in characters */
 
 	for (size_t i = 0; i < explanation->count; i++)
 	{
 		const ClfToken *token = &explanation->tokens[i];
+		size_t		end;
 		Datum		values[5];
 		bool		nulls[5] = {false};
 
@@ -76,8 +77,8 @@ put_rows(ReturnSetInfo *result, const EngineText *utf8,
 		values[1] = PointerGetDatum(EngineTextShow(token->text, token->length));
 		offset += count_characters(utf8, &byte, token->start);
 		values[2] = Int32GetDatum(offset);
-		offset += count_characters(utf8, &byte, token->end);
-		values[3] = Int32GetDatum(offset);
+		end = byte;
+		values[3] = Int32GetDatum(offset + count_characters(utf8, &end, token->end));
 		values[4] = Float8GetDatum(explanation->weights[i]);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}

@@ -223,6 +223,7 @@ def config_of(network):
     rows, dimensions = network.embedding.shape
     return {
         "architecture": network.architecture, "tokenizer": network.tokenizer, "mask": [], "mask_pattern": "",
+        "capitals": False,
         "num_words": max(rows, 3), "min_count": 1, "min_rows": 1, "maxlen": network.maxlen,
         "embedding_dim": dimensions, "units": network.layers[0][0].units,
         "layers": len(network.layers), "bidirectional": len(network.layers[0]) == 2,

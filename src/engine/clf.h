@@ -232,6 +232,7 @@ typedef struct ClfConfig
 	int32_t		tokenizer;		/* ClfTokenizerKind */
 	int32_t		mask;			/* set of ClfMaskKind: each a placeholder token */
 	char		mask_pattern[CLF_MAX_PATTERN + 1];	/* likewise; regular expression, "" = none */
+	int32_t		capitals;		/* words with capitals are marked by a token before them */
 	int32_t		num_words;		/* size of the vocabulary, ids 0 and 1 included */
 	int32_t		min_count;		/* a token enters if it occurs this often ... */
 	int32_t		min_rows;		/* ... and in so many rows; an n-gram likewise */

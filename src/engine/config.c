@@ -57,6 +57,8 @@ static const ClfOption options[] = {
 		"what of a text is replaced by a placeholder before anything is counted: email, url, number, card, phone"),
 	STRING(mask_pattern,
 		   "regular expression (ICU's) whose matches are replaced by a placeholder, too"),
+	BOOL(capitals, AUTO_INT,
+		 "with tokenizer unicode, a word other than the first that begins with a capital, or is all of them, has a token before it, <title> or <upper>"),
 	INT(num_words, 3, 5000000, AUTO_INT,
 		"size of the vocabulary, padding and unknown token included"),
 	INT(min_count, 1, 1000000, 1,
@@ -187,7 +189,7 @@ clf_config_valid(const ClfConfig *config, bool allow_auto)
 /* ---- the form of a network ---- */
 
 static const char *const form_options[] = {
-	"architecture", "tokenizer", "embedding_dim", "units", "layers", "bidirectional", "pooling"
+	"architecture", "tokenizer", "capitals", "embedding_dim", "units", "layers", "bidirectional", "pooling"
 };
 
 static const ClfOption *
@@ -288,6 +290,9 @@ void
 clf_config_before_rows(ClfConfig *config)
 {
 	set_int(&config->maxlen, LONGEST_TEXT);
+	/* what Keras has is as Keras has it */
+	if (config->tokenizer == CLF_TOKENIZER_KERAS || config->architecture == CLF_ARCH_LSTM)
+		set_int(&config->capitals, 0);
 }
 
 /* Keras's defaults, for the textbook stack. */
@@ -340,8 +345,9 @@ suit_bilstm(ClfConfig *config, size_t rows)
 }
 
 void
-clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
+clf_config_after_rows(ClfConfig *config, size_t rows, const size_t longest[2])
 {
+	set_int(&config->capitals, rows < CLF_FEW_ROWS);
 	set_real(&config->validation_split,
 			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
 	if (rows >= CLF_FEW_ROWS || config->validation_split == 0 || !clf_has_wide(config))
@@ -362,6 +368,6 @@ clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest)
 		suit_lstm(config);
 	else
 		suit_bilstm(config, rows);
-	if (longest < (size_t) config->maxlen)
-		config->maxlen = longest > 0 ? (int32_t) longest : 1;
+	if (longest[config->capitals] < (size_t) config->maxlen)
+		config->maxlen = longest[config->capitals] > 0 ? (int32_t) longest[config->capitals] : 1;
 }

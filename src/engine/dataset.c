@@ -19,6 +19,7 @@
 #define RADIX_PASSES (64 / RADIX_BITS)
 #define CHUNK 1000				/* rows or words of one item of work */
 #define NO_PART UINT32_MAX
+#define MARK (UINT32_C(1) << 31)	/* in the store, of a token that is a mark; no dictionary is so large */
 
 void
 clf_dataset_init(ClfDataset *data, ClfMem *mem, const ClfHost *host,
@@ -75,8 +76,21 @@ add_token(void *context, const ClfTokenSpan *span, ClfError *error)
 {
 	ClfDataset *data = context;
 
-	return clf_vocab_add(&data->tokens, span->text, span->length,
-						 &data->sequence[data->sequence_length++], error);
+	uint32_t	token;
+	ClfStatus	status = clf_vocab_add(&data->tokens, span->text, span->length, &token, error);
+
+	if (status != CLF_OK)
+		return status;
+	data->sequence[data->sequence_length++] = span->mark ? token | MARK : token;
+	data->sequence_marks += span->mark;
+	return CLF_OK;
+}
+
+static void
+set_longest(size_t *longest, size_t length)
+{
+	if (length > *longest)
+		*longest = length;
 }
 
 ClfStatus
@@ -92,7 +106,7 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 	if (label_length > CLF_MAX_LABEL_BYTES)
 		return clf_fail(error, CLF_ERR_LIMIT, "a label is longer than %d bytes", CLF_MAX_LABEL_BYTES);
 	if (data->sequence == NULL)
-		data->sequence = clf_mem_alloc(data->mem, clf_encode_limit(data->config),
+		data->sequence = clf_mem_alloc(data->mem, 2 * clf_encode_limit(data->config),
 									   sizeof *data->sequence);
 	if (data->sequence == NULL ||
 		!clf_mem_grow(data->mem, (void **) &data->rows, &data->rows_capacity,
@@ -102,7 +116,7 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 	status = clf_check_utf8(label, label_length, error);
 	if (status != CLF_OK)
 		return status;
-	data->sequence_length = 0;
+	data->sequence_length = data->sequence_marks = 0;
 	status = clf_encode(data->config, data->mem, &data->pattern, text, text_length, add_token, data, error);
 	if (status == CLF_OK)
 		status = clf_vocab_add(&data->arrived_labels, label, label_length, &label_index, error);
@@ -117,13 +131,14 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 	row->hash = clf_hash_bytes(text, text_length,
 							   clf_hash_bytes(label, label_length, CLF_HASH_SEED));
 	row->offset = data->stored;
-	row->count = (uint32_t) data->sequence_length;
+	row->count = (uint16_t) data->sequence_length;
+	row->marks = (uint16_t) data->sequence_marks;
 	row->label = label_index;
 	row->ordinal = (uint32_t) data->count;
 	data->stored += data->sequence_length * sizeof *data->sequence;
 	data->count++;
-	if (data->sequence_length > data->longest)
-		data->longest = data->sequence_length;
+	set_longest(&data->longest[0], data->sequence_length - data->sequence_marks);
+	set_longest(&data->longest[1], data->sequence_length);
 	return CLF_OK;
 }
 
@@ -389,15 +404,30 @@ split(ClfDataset *data, ClfError *error)
 	return CLF_OK;
 }
 
+/* How many tokens a row has, now that option capitals is decided. */
+static size_t
+tokens_of(const ClfDataset *data, const ClfRow *row)
+{
+	size_t		count = data->config->capitals ? row->count : (size_t) row->count - row->marks;
+	size_t		limit = clf_encode_limit(data->config);
+
+	return count < limit ? count : limit;
+}
+
 /* Fill sequence with the dictionary entries of a row. */
 static ClfStatus
 read_tokens(ClfDataset *data, const ClfRow *row, ClfError *error)
 {
-	data->sequence_length = row->count;
+	size_t		kept = 0;
+
 	if (row->count > 0 &&
 		!data->host->store.read(data->host->store.context, row->offset, data->sequence,
 								row->count * sizeof *data->sequence))
 		return clf_fail(error, CLF_ERR_HOST, "could not read a row back");
+	for (size_t t = 0; t < row->count; t++)
+		if (data->config->capitals || !(data->sequence[t] & MARK))
+			data->sequence[kept++] = data->sequence[t] & ~MARK;
+	data->sequence_length = tokens_of(data, row);
 	return CLF_OK;
 }
 
@@ -558,8 +588,9 @@ static size_t
 looked_at(const ClfDataset *data, const ClfRow *row)
 {
 	size_t		maxlen = (size_t) data->config->maxlen;
+	size_t		count = tokens_of(data, row);
 
-	return row->count < maxlen ? row->count : maxlen;
+	return count < maxlen ? count : maxlen;
 }
 
 ClfStatus

@@ -18,7 +18,8 @@ typedef struct ClfRow
 {
 	uint64_t	hash;			/* of label and text */
 	uint64_t	offset;			/* in the store, of its tokens */
-	uint32_t	count;			/* tokens */
+	uint16_t	count;			/* tokens stored, at most twice as many as are looked at */
+	uint16_t	marks;			/* of them, marks of capitals */
 	uint32_t	label;			/* in order of arrival; the class once prepared */
 	uint32_t	ordinal;		/* it was added as this number, from 0 */
 	uint32_t	part;			/* once prepared, see clf_dataset_hold_out */
@@ -53,8 +54,9 @@ typedef struct ClfDataset
 	size_t		rows_capacity;
 	size_t		count;
 	uint64_t	stored;			/* bytes in the store */
-	uint32_t   *sequence;		/* [clf_encode_limit] ids of the row at hand */
+	uint32_t   *sequence;		/* [2 clf_encode_limit] ids of the row at hand */
 	size_t		sequence_length;
+	size_t		sequence_marks;
 
 	/* set while preparing */
 	ClfPreparation stage;
@@ -80,7 +82,7 @@ typedef struct ClfDataset
 	int64_t    *class_rows;		/* [C] all rows of a class */
 	uint8_t    *validation;		/* [count / 8 + 1] bit by ordinal */
 	size_t		training_rows;
-	size_t		longest;		/* tokens of the longest row */
+	size_t		longest[2];		/* tokens of the longest row, without marks and with them */
 } ClfDataset;
 
 extern void clf_dataset_init(ClfDataset *data, ClfMem *mem, const ClfHost *host,
@@ -128,7 +130,7 @@ extern bool clf_dataset_is_validation(const ClfDataset *data, uint64_t ordinal);
 /* Replace "auto" in what is needed before the first row is added. */
 extern void clf_config_before_rows(ClfConfig *config);
 
-/* Replace the rest: rows in all, the most tokens in one. */
-extern void clf_config_after_rows(ClfConfig *config, size_t rows, size_t longest);
+/* Replace the rest: rows in all, the most tokens in one without marks of capitals, and with them. */
+extern void clf_config_after_rows(ClfConfig *config, size_t rows, const size_t longest[2]);
 
 #endif							/* CLF_DATASET_H */

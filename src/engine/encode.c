@@ -34,6 +34,7 @@ start_text(Encoding *encoding, const ClfConfig *config, ClfMem *mem, ClfPattern 
 	ClfStatus	status;
 
 	clf_walk_start(&encoding->walk, config->tokenizer, text, length);
+	encoding->walk.capitals = config->capitals != 0 && config->tokenizer == CLF_TOKENIZER_UNICODE;
 	if (!clf_masks(config))
 		return CLF_OK;
 	status = clf_mask_start(&encoding->mask, config, mem, pattern, text, length, error);
@@ -96,13 +97,14 @@ clf_encode(const ClfConfig *config, ClfMem *mem, ClfPattern **pattern,
 	if (status != CLF_OK)
 		return status;
 	status = start_text(&encoding, config, mem, pattern, text, length, error);
-	for (size_t i = 0; status == CLF_OK && i < skipped + clf_encode_limit(config); i++)
+	for (size_t i = 0; status == CLF_OK && i < skipped + clf_encode_limit(config);)
 	{
 		status = next_token(&encoding, i, mem, &span, &more, error);
 		if (status != CLF_OK || !more)
 			break;
 		if (i >= skipped)
 			status = sink(context, &span, error);
+		i += !(span.mark && config->capitals < 0);
 	}
 	end_text(&encoding, config);
 	return status;

@@ -17,7 +17,8 @@ typedef ClfStatus (*ClfTokenSink) (void *context, const ClfTokenSpan *span,
 
 /*
  * How many tokens of a text are looked at: maxlen by a network,
- * CLF_WIDE_TOKENS by the linear branch, whichever is more.
+ * CLF_WIDE_TOKENS by the linear branch, whichever is more.  While option capitals
+ * is open, each may have a mark on top.
  */
 extern size_t clf_encode_limit(const ClfConfig *config);
 

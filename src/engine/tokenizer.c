@@ -8,7 +8,9 @@
  * what belongs to their syllable; so are symbols and punctuation, where a run
  * of the same one counts as one token; URLs and e-mail addresses are taken
  * apart.  Tokens are normalised by NFKC and case folding, and by what keeps
- * spellings of one word apart without need (see drop_variants).  'keras' is
+ * spellings of one word apart without need (see drop_variants); that a word other
+ * than the first began with a capital, or was all of capitals, may be kept as a
+ * token before it.  'keras' is
  * keras.preprocessing.text.Tokenizer with its default filters.  With both,
  * what is masked (mask.c) is a token of its own, and nothing reaches across it.
  *
@@ -30,6 +32,8 @@
 
 #define URL_TOKEN "<url>"		/* no text gives these: < and > are tokens of their own */
 #define EMAIL_TOKEN "<email>"
+#define TITLE_TOKEN "<title>"
+#define UPPER_TOKEN "<upper>"
 
 #define KEYCAP 0x20E3
 #define BLACK_FLAG "\xF0\x9F\x8F\xB4"
@@ -70,6 +74,8 @@ clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind, const char *text,
 	walk->position = walk->begin = 0;
 	walk->host_end = walk->words_end = walk->end = 0;
 	walk->mask = NULL;
+	walk->capitals = walk->begun = false;
+	walk->marked.length = 0;
 	walk->text_length = length;
 }
 
@@ -658,8 +664,39 @@ take_mask(ClfTokenWalk *walk, ClfTokenSpan *span, ClfError *error)
 	span->end = walk->masked.end;
 	span->text = walk->masked.name;
 	span->length = strlen(walk->masked.name);
+	span->mark = false;
 	walk->begin = walk->masked.end;
 	return approach_mask(walk, error);
+}
+
+/* The mark of the word in [start, end) for its capitals, or NULL. */
+static const char *
+mark_of(const ClfTokenWalk *walk, size_t start, size_t end)
+{
+	size_t		position = start;
+	int			letters = 0;
+
+	if (!u_isUUppercase(next_char(walk, &position)))
+		return NULL;
+	for (position = start; position < end;)
+	{
+		UChar32		c = next_char(walk, &position);
+
+		if (u_isULowercase(c))
+			return TITLE_TOKEN;
+		letters += u_isalpha(c);
+	}
+	return letters > 1 ? UPPER_TOKEN : TITLE_TOKEN;
+}
+
+/* Give a token's mark in its place; it is the next one, then. */
+static void
+give_mark(ClfTokenWalk *walk, ClfTokenSpan *span, const char *mark)
+{
+	walk->marked = *span;
+	span->text = mark;
+	span->length = strlen(mark);
+	span->mark = true;
 }
 
 /* The next token of what is not masked. */
@@ -687,7 +724,15 @@ next_token(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
 		span->end = end;
 		span->text = name != NULL ? name : walk->buffer;
 		span->length = length;
+		span->mark = false;
 		*more = true;
+		if (walk->capitals && walk->begun && name == NULL && start >= walk->end)
+		{
+			const char *mark = mark_of(walk, start, end);
+
+			if (mark != NULL)
+				give_mark(walk, span, mark);
+		}
 		return CLF_OK;
 	}
 	*more = false;
@@ -697,10 +742,21 @@ next_token(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
 ClfStatus
 clf_walk_next(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
 {
-	ClfStatus	status = next_token(walk, span, more, error);
+	ClfStatus	status;
 
-	if (status != CLF_OK || *more || walk->length == walk->text_length)
-		return status;
-	*more = true;
-	return take_mask(walk, span, error);
+	if (walk->marked.length > 0)
+	{
+		*span = walk->marked;
+		walk->marked.length = 0;
+		*more = true;
+		return CLF_OK;
+	}
+	status = next_token(walk, span, more, error);
+	if (status == CLF_OK && !*more && walk->length != walk->text_length)
+	{
+		*more = true;
+		status = take_mask(walk, span, error);
+	}
+	walk->begun = true;
+	return status;
 }

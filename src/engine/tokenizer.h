@@ -22,6 +22,7 @@ typedef struct ClfTokenSpan
 	size_t		end;
 	const char *text;			/* normalised, not NUL-terminated */
 	size_t		length;			/* 1..CLF_MAX_TOKEN_BYTES */
+	bool		mark;			/* says how the next token, of the same place, is written */
 } ClfTokenSpan;
 
 /*
@@ -42,6 +43,9 @@ typedef struct ClfTokenWalk
 	ClfMask    *mask;			/* NULL: nothing is masked */
 	ClfMaskSpan masked;			/* the next place, up to which the walk goes */
 	size_t		text_length;
+	bool		capitals;		/* of 'unicode': mark words with capitals; false at first */
+	bool		begun;			/* there was a token */
+	ClfTokenSpan marked;		/* the token whose mark has just been given, or of length 0 */
 	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;
 

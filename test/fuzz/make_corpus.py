@@ -9,7 +9,7 @@ import random
 import struct
 
 OPTIONS = {
-    "architecture": "bilstm", "tokenizer": "unicode", "mask": [], "mask_pattern": "", "num_words": 100, "min_count": 1, "min_rows": 1, "maxlen": 5,
+    "architecture": "bilstm", "tokenizer": "unicode", "mask": [], "mask_pattern": "", "capitals": False, "num_words": 100, "min_count": 1, "min_rows": 1, "maxlen": 5,
     "embedding_dim": 2, "units": 1, "layers": 1, "bidirectional": False, "pooling": "last", "dropout": 0.0, "word_dropout": 0.0,
     "loss": "cross_entropy", "optimizer": "adam", "learning_rate": 0.001, "momentum": 0.9,
     "schedule": "constant", "clip_norm": 0.0, "dense_updates": False, "weight_average": 0.0, "epochs": 1,
@@ -133,7 +133,7 @@ write("fuzz_decode", [
     model(["\u4e2d"], ["a", "b"], bidirectional=True, pooling="max", layers=2),
     model(["a"], ["a", "b"], architecture="lstm", tokenizer="keras"),
     model(["apple", "x", "\u4e2d"], ["a", "b"], architecture="hybrid", char_ngrams=True),
-    model(["apple", "x"], ["a", "b", "c"], architecture="linear"),
+    model(["apple", "<title>"], ["a", "b", "c"], architecture="linear", capitals=True),
     model([], ["a", "b"], architecture="linear"),
     model(["apple", "x"], ["a", "b"], storage="float16"),
     model(["apple", "x"], ["a", "b"], architecture="hybrid", storage="int8", precision="int8"),

@@ -35,6 +35,7 @@ make_model(int index, bool small)
 	complete_config(config);
 	config->architecture = architectures[index];
 	config->tokenizer = index / 3;
+	config->capitals = index == 0 || index == 2;
 	config->char_ngrams = index == 2 || index == 3;
 	config->mask = index % 2 ? 31 : 1 << index;
 	if (index == 2 || index == 4)

@@ -5,7 +5,7 @@
 Prints a line "label<TAB>probability" per class, in the order of the classes.
 Written from src/engine/FORMAT.md alone, so that it proves the page complete:
 do not look into the engine to change it.  Only the tokenizer is not rebuilt;
-texts must be words of lower-case ASCII letters and digits between spaces.
+texts must be words of ASCII letters and digits between spaces.
 """
 import hashlib
 import json
@@ -118,12 +118,24 @@ def ngrams(words, characters):
             if len(shape) >= 5:
                 result.append(fold(hash_bytes(shape[:5], LONG_NUMBER_SEED)))
     for word in words:
-        if not characters or len(word.encode()) < 2:
+        if not characters or len(word.encode()) < 2 or word[0] == "<":
             continue
         padded = f" {word} "
         for n in range(2, 6):
             for begin in range(len(padded) - n + 1):
                 result.append(fold(hash_bytes(padded[begin : begin + n].encode(), CHARACTER_SEED)))
+    return result
+
+
+def tokens(text, capitals):
+    """The words of a text, with the marks of those that have capitals."""
+    result = []
+    for word in text.split():
+        if capitals and result and word[0].isupper():
+            letters = [c for c in word if c.isalpha()]
+            upper = len(letters) > 1 and all(c.isupper() for c in letters)
+            result.append("<upper>" if upper else "<title>")
+        result.append(word.lower())
     return result
 
 
@@ -182,7 +194,7 @@ def predict(metadata, tensors, text):
     """Probabilities [C]."""
     config = json.loads(metadata["textclf.config"])
     tensors = {name: t.astype(np.float64) if t.dtype.kind == "f" else t for name, t in tensors.items()}
-    words = text.split()
+    words = tokens(text, config["capitals"])
     z = np.zeros(len(tensors["labels.offsets"]) - 1)
     if config["architecture"] != "linear":
         z += tensors["fusion.scale"][0] * deep_scores(config, tensors, words)

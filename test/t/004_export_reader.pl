@@ -13,7 +13,8 @@ my $reader = "$FindBin::RealBin/../reader/reader.py";
 my $node = start_node('main');
 create_rows($node);
 # numbers that tell something by what they look like alone
-$node->safe_psql('postgres', q{UPDATE rows SET doc = doc || CASE label WHEN 'sport' THEN ' 08' || 1000 + length(doc) * 7
+# and words that do by their capitals
+$node->safe_psql('postgres', q{UPDATE rows SET doc = CASE label WHEN 'sport' THEN initcap(doc) WHEN 'business' THEN upper(doc) ELSE doc END || CASE label WHEN 'sport' THEN ' 08' || 1000 + length(doc) * 7
 	WHEN 'business' THEN ' ' || 100 + length(doc) ELSE ' 20' END});
 
 # every architecture; every way of pooling, one and two directions, one and two layers
@@ -23,6 +24,7 @@ my %models = (
 	'bytes' => '{"epochs": 2, "storage": "int8", "architecture": "bilstm"}',
 	'int8' => '{"epochs": 2, "precision": "int8", "architecture": "bilstm", "layers": 2, "units": 20}',
 	'hybrid' => '{"epochs": 2, "architecture": "hybrid", "char_ngrams": true, "units": 9, "pooling": "mean"}',
+	'lower' => '{"epochs": 2, "capitals": false}',
 	'linear' => '{"architecture": "linear", "char_ngrams": true}',
 	'words' => '{"architecture": "linear", "char_ngrams": false, "wide_c": 1}',
 	'bilstm' => '{"epochs": 2, "architecture": "bilstm"}',
@@ -34,7 +36,7 @@ my %models = (
 
 # in the vocabulary, out of it, nothing, and longer than some and than all models look at
 my @texts = (
-	'the goal of the match', 'xyzzy price plugh', '', 'call 08765432 or 9999 or 654',
+	'the goal of the match', 'xyzzy price plugh', '', 'call 08765432 or 9999 or 654', 'What of THE Price and a LIGHT in A1',
 	join(' ', map { "w$_ light" } 1 .. 200),
 	join(' ', ('goal') x 1000, ('price light') x 500));
 

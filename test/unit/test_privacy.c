@@ -197,6 +197,7 @@ tokens_of(int architecture, int kinds, const char *pattern, const char *text, si
 	config.architecture = architecture;
 	config.tokenizer = architecture == CLF_ARCH_LSTM ? CLF_TOKENIZER_KERAS : CLF_TOKENIZER_UNICODE;
 	config.maxlen = 200;
+	config.capitals = 0;
 	config.mask = kinds;
 	snprintf(config.mask_pattern, sizeof config.mask_pattern, "%s", pattern);
 	memset(joined, 0, sizeof *joined);

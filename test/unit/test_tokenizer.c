@@ -9,10 +9,11 @@
 
 /*
  * Check that a text gives these tokens, written one behind the other with '|'
- * between them, and that spans are in order, in bounds and between characters.
+ * between them, and that spans are in order, in bounds and between characters;
+ * a mark has that of the token it is of.
  */
 static void
-check_tokens(ClfTokenizerKind kind, const char *text, size_t length,
+check_tokens(ClfTokenizerKind kind, bool capitals, const char *text, size_t length,
 			 const char *expected)
 {
 	static ClfTokenWalk walk;
@@ -23,6 +24,7 @@ check_tokens(ClfTokenizerKind kind, const char *text, size_t length,
 	size_t		end = 0;
 
 	clf_walk_start(&walk, kind, text, length);
+	walk.capitals = capitals;
 	for (;;)
 	{
 		CHECK(clf_walk_next(&walk, &span, &more, &error) == CLF_OK, "%s: %s", error.message, error.detail);
@@ -34,7 +36,7 @@ check_tokens(ClfTokenizerKind kind, const char *text, size_t length,
 			  (span.end == length || ((unsigned char) text[span.end] & 0xC0) != 0x80),
 			  "span %zu-%zu cuts a character", span.start, span.end);
 		CHECK(span.length >= 1 && span.length <= CLF_MAX_TOKEN_BYTES, "a token of %zu bytes", span.length);
-		end = span.end;
+		end = span.mark ? span.start : span.end;
 		if (got[0] != '\0')
 			strncat(got, "|", 2);
 		strncat(got, span.text, span.length);
@@ -42,8 +44,9 @@ check_tokens(ClfTokenizerKind kind, const char *text, size_t length,
 	CHECK(strcmp(got, expected) == 0, "\"%s\" gives \"%s\", not \"%s\"", text, got, expected);
 }
 
-#define UNICODE(text, expected) check_tokens(CLF_TOKENIZER_UNICODE, text, sizeof text - 1, expected)
-#define KERAS(text, expected) check_tokens(CLF_TOKENIZER_KERAS, text, sizeof text - 1, expected)
+#define UNICODE(text, expected) check_tokens(CLF_TOKENIZER_UNICODE, false, text, sizeof text - 1, expected)
+#define CAPITALS(text, expected) check_tokens(CLF_TOKENIZER_UNICODE, true, text, sizeof text - 1, expected)
+#define KERAS(text, expected) check_tokens(CLF_TOKENIZER_KERAS, false, text, sizeof text - 1, expected)
 
 static void
 nothing(void)
@@ -384,6 +387,20 @@ check_invalid(const char *text, size_t length, size_t offset)
 	}
 }
 
+/* Words with capitals are marked, but for the first token and the words of addresses. */
+static void
+capitals(void)
+{
+	CAPITALS("What is the Capital of the USA?", "what|is|the|<title>|capital|of|the|<upper>|usa|?");
+	CAPITALS("\"Who\" am I", "\"|<title>|who|\"|am|<title>|i");
+	CAPITALS("an iPhone, McDonald's, COVID-19 A1 AB1 U.S", "an|iphone|,|<title>|mcdonald's|,|<upper>|covid|-|19|<title>|a1|<upper>|ab1|<upper>|u.s");
+	CAPITALS("x \xC3\x89t\xC3\xA9 \xCE\x91\xCE\x98\xCE\x97\xCE\x9D\xCE\x91 \xD0\x9C\xD0\xB8\xD1\x80",
+			 "x|<title>|\xC3\xA9t\xC3\xA9|<upper>|\xCE\xB1\xCE\xB8\xCE\xB7\xCE\xBD\xCE\xB1|<title>|\xD0\xBC\xD0\xB8\xD1\x80");
+	CAPITALS("see HTTPS://Example.ORG/About Us", "see|<url>|example.org|about|<title>|us");
+	CAPITALS("to Joe@Example.ORG", "to|<email>|example.org");
+	CAPITALS("\xE4\xB8\xAD\xE6\x96\x87 <title>", "\xE4\xB8\xAD|\xE6\x96\x87|<|title|>");
+}
+
 #define INVALID(text, offset) check_invalid(text, sizeof text - 1, offset)
 
 static void
@@ -434,11 +451,12 @@ random_bytes(void)
 		exact = malloc(length + !length);	/* so that reading past the end shows */
 		memcpy(exact, text, length);
 		clf_walk_start(&walk, (ClfTokenizerKind) (round % 2), exact, length);
+		walk.capitals = round % 4 == 0;
 		while (clf_walk_next(&walk, &span, &more, &error) == CLF_OK && more)
 		{
 			CHECK(span.start >= end && span.start < span.end && span.end <= length, "bad span");
 			CHECK(span.length >= 1 && span.length <= CLF_MAX_TOKEN_BYTES, "bad length");
-			end = span.end;
+			end = span.mark ? span.start : span.end;
 		}
 		free(exact);
 	}
@@ -461,6 +479,7 @@ main(void)
 	RUN(long_words_are_cut);
 	RUN(longest_pieces);
 	RUN(hostile_addresses);
+	RUN(capitals);
 	RUN(invalid_utf8);
 	RUN(random_bytes);
 	return UNIT_RESULT();

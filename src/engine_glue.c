@@ -10,6 +10,10 @@
  */
 #include "postgres.h"
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "catalog/namespace.h"
 #include "common/cryptohash.h"
 #include "common/sha2.h"
@@ -250,6 +254,18 @@ monotonic_seconds(void *context)
 	return INSTR_TIME_GET_DOUBLE(now);
 }
 
+/*
+ * Give the memory of trainings back to the system.  By itself, glibc does so with
+ * the end of its heap alone, and some of what lives on may stand there.
+ */
+static void
+give_back_memory(void)
+{
+#ifdef __GLIBC__
+	malloc_trim(0);
+#endif
+}
+
 EngineHost *
 EngineHostCreate(int32 workers, bool outlives_transaction)
 {
@@ -260,6 +276,7 @@ EngineHostCreate(int32 workers, bool outlives_transaction)
 	MemoryContext old = MemoryContextSwitchTo(context);
 	EngineHost *host = palloc0(sizeof(EngineHost));
 
+	give_back_memory();			/* one that failed could not */
 	host->context = context;
 	if (!pg_strong_random(&host->clf.hash_seed, sizeof(host->clf.hash_seed)))
 		ereport(ERROR,
@@ -303,6 +320,7 @@ EngineHostFree(EngineHost *host)
 	HelpersFree(host->helpers);
 	RowStoreFree(host->rows);	/* closes its file */
 	MemoryContextDelete(host->context);
+	give_back_memory();
 }
 
 /* ---- model bytes ------------------------------------------------------ */

@@ -8,7 +8,7 @@
 #include "tokenizer.h"
 
 static void
-walk_text(ClfTokenizerKind kind, int32_t kinds, const char *text, size_t length)
+walk_text(ClfTokenizerKind kind, int32_t kinds, bool capitals, const char *text, size_t length)
 {
 	static ClfConfig config;
 	ClfMask		mask;
@@ -20,6 +20,7 @@ walk_text(ClfTokenizerKind kind, int32_t kinds, const char *text, size_t length)
 
 	config.mask = kinds;
 	clf_walk_start(&walk, kind, text, length);
+	walk.capitals = capitals;
 	FUZZ_CHECK(clf_mask_start(&mask, &config, NULL, NULL, text, length, &error) == CLF_OK);
 	if (kinds != 0)
 		FUZZ_CHECK(clf_walk_mask(&walk, &mask, &error) == CLF_OK);
@@ -38,7 +39,7 @@ walk_text(ClfTokenizerKind kind, int32_t kinds, const char *text, size_t length)
 		FUZZ_CHECK(span.length >= 1 && span.length <= CLF_MAX_TOKEN_BYTES);
 		FUZZ_CHECK(((unsigned char) span.text[0] & 0xC0) != 0x80);
 		FUZZ_CHECK(((unsigned char) text[span.start] & 0xC0) != 0x80);
-		end = span.end;
+		end = span.mark ? span.start : span.end;	/* a mark has the place of its word */
 	}
 }
 
@@ -47,8 +48,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	for (int kind = CLF_TOKENIZER_UNICODE; kind <= CLF_TOKENIZER_KERAS; kind++)
 	{
-		walk_text((ClfTokenizerKind) kind, 0, (const char *) data, size);
-		walk_text((ClfTokenizerKind) kind, 31, (const char *) data, size);
+		walk_text((ClfTokenizerKind) kind, 0, false, (const char *) data, size);
+		walk_text((ClfTokenizerKind) kind, 31, false, (const char *) data, size);
 	}
+	walk_text(CLF_TOKENIZER_UNICODE, 31, true, (const char *) data, size);
 	return 0;
 }

@@ -372,7 +372,7 @@ CREATE FUNCTION textclf_verify(
 RETURNS SETOF record
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE COST 1000000 ROWS 20;
 COMMENT ON FUNCTION textclf_verify() IS
-'whether the stored models that the current user may use are whole';
+'whether the stored models that the current user may use are whole; warns if the tables are not guarded';
 
 CREATE FUNCTION textclf_export(model text) RETURNS bytea
 AS 'MODULE_PATHNAME' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;

@@ -99,14 +99,16 @@ static StoreQuery lost_query = {
 	{OIDOID}
 };
 
-/* Rights on tables through which others run code as their owner. */
+/* Rights on tables, or columns of them, through which others run code as their owner. */
 static StoreQuery granted_query = {
 	"SELECT pg_catalog.string_agg(pg_catalog.format('REVOKE TRIGGER, REFERENCES ON %%s FROM %%s;', "
 	"  g.relation, g.grantee), ' ') "
 	"FROM (SELECT DISTINCT c.oid::pg_catalog.regclass AS relation, "
 	"    CASE WHEN a.grantee" STORE_EQ "0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END AS grantee "
 	"  FROM pg_catalog.pg_class AS c " OF_EXTENSION
-	"  CROSS JOIN pg_catalog.aclexplode(c.relacl) AS a "
+	"  CROSS JOIN LATERAL (SELECT e.grantee, e.privilege_type FROM pg_catalog.aclexplode(c.relacl) AS e "
+	"    UNION ALL SELECT e.grantee, e.privilege_type FROM pg_catalog.pg_attribute AS t "
+	"      CROSS JOIN pg_catalog.aclexplode(t.attacl) AS e WHERE t.attrelid" STORE_EQ "c.oid) AS a "
 	"  WHERE c.relkind" STORE_EQ "'r' AND a.grantee OPERATOR(pg_catalog.<>) c.relowner "
 	"    AND (a.privilege_type" STORE_EQ "'TRIGGER' OR a.privilege_type" STORE_EQ "'REFERENCES') "
 	"  ORDER BY 1, 2) AS g",

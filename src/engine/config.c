@@ -58,7 +58,7 @@ static const ClfOption options[] = {
 	STRING(mask_pattern,
 		   "regular expression (ICU's) whose matches are replaced by a placeholder, too"),
 	BOOL(capitals, AUTO_INT,
-		 "with tokenizer unicode, a word other than the first that begins with a capital, or is all of them, has a token before it, <title> or <upper>"),
+		 "with tokenizer unicode, a word that begins with a capital, or is all of them, has a token before it, <title> or <upper>, unless a text begins with it"),
 	INT(num_words, 3, 5000000, AUTO_INT,
 		"size of the vocabulary, padding and unknown token included"),
 	INT(min_count, 1, 1000000, 1,
@@ -345,9 +345,10 @@ suit_bilstm(ClfConfig *config, size_t rows)
 }
 
 void
-clf_config_after_rows(ClfConfig *config, size_t rows, const size_t longest[2])
+clf_config_after_rows(ClfConfig *config, size_t rows, bool marked, const size_t longest[2])
 {
-	set_int(&config->capitals, rows < CLF_FEW_ROWS);
+	/* marks that no row has would be unknown words between those of a text */
+	set_int(&config->capitals, marked && rows < CLF_FEW_ROWS);
 	set_real(&config->validation_split,
 			 rows < 50 ? 0 : between(0, 10000 / (double) rows, 0.1));
 	if (rows >= CLF_FEW_ROWS || config->validation_split == 0 || !clf_has_wide(config))

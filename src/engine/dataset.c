@@ -75,7 +75,6 @@ static ClfStatus
 add_token(void *context, const ClfTokenSpan *span, ClfError *error)
 {
 	ClfDataset *data = context;
-
 	uint32_t	token;
 	ClfStatus	status = clf_vocab_add(&data->tokens, span->text, span->length, &token, error);
 
@@ -137,6 +136,7 @@ clf_dataset_add(ClfDataset *data, const char *text, size_t text_length,
 	row->ordinal = (uint32_t) data->count;
 	data->stored += data->sequence_length * sizeof *data->sequence;
 	data->count++;
+	data->marked = data->marked || data->sequence_marks > 0;
 	set_longest(&data->longest[0], data->sequence_length - data->sequence_marks);
 	set_longest(&data->longest[1], data->sequence_length);
 	return CLF_OK;
@@ -385,7 +385,7 @@ split(ClfDataset *data, ClfError *error)
 
 	if (status != CLF_OK)
 		return status;
-	clf_config_after_rows(data->config, data->count, data->longest);
+	clf_config_after_rows(data->config, data->count, data->marked, data->longest);
 	status = split_rows(data, error);
 	if (status != CLF_OK)
 		return status;

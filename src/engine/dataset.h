@@ -56,7 +56,8 @@ typedef struct ClfDataset
 	uint64_t	stored;			/* bytes in the store */
 	uint32_t   *sequence;		/* [2 clf_encode_limit] ids of the row at hand */
 	size_t		sequence_length;
-	size_t		sequence_marks;
+	size_t		sequence_marks; /* of it, when it was added */
+	bool		marked;			/* there are marks */
 
 	/* set while preparing */
 	ClfPreparation stage;
@@ -130,7 +131,10 @@ extern bool clf_dataset_is_validation(const ClfDataset *data, uint64_t ordinal);
 /* Replace "auto" in what is needed before the first row is added. */
 extern void clf_config_before_rows(ClfConfig *config);
 
-/* Replace the rest: rows in all, the most tokens in one without marks of capitals, and with them. */
-extern void clf_config_after_rows(ClfConfig *config, size_t rows, const size_t longest[2]);
+/*
+ * Replace the rest: rows in all, whether any has marks of capitals, the most tokens in one
+ * without marks and with them.
+ */
+extern void clf_config_after_rows(ClfConfig *config, size_t rows, bool marked, const size_t longest[2]);
 
 #endif							/* CLF_DATASET_H */

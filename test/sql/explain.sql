@@ -14,7 +14,7 @@ CREATE FUNCTION learn(model text, options jsonb) RETURNS text LANGUAGE sql AS $$
 	SELECT t.model FROM textclf_train('docs', 'doc', 'label', model,
 		'{"epochs": 8, "units": 12, "embedding_dim": 12, "batch_size": 16, "learning_rate": 0.01, "min_rows": 1}' || options) t
 $$;
-SELECT learn('hybrid', '{}'), learn('linear', '{"architecture": "linear"}'),
+SELECT learn('hybrid', '{"capitals": true}'), learn('linear', '{"architecture": "linear"}'),
 	learn('lstm', '{"architecture": "lstm", "tokenizer": "keras", "layers": 1, "epochs": 20}');
 RESET client_min_messages;
 

@@ -151,6 +151,7 @@ clf_grams_add(ClfGrams *grams, const char *token, size_t length)
 	push_far(grams, this);
 	if (length >= SHAPE_BYTES && token[0] >= '0' && token[0] <= '9')
 		push_shape(grams, token, length);
+	/* nothing within a placeholder or a mark says more than the whole */
 	if (grams->chars && !this.single && length > 1 && token[0] != '<')
 		push_chars(grams, token, length);
 	previous[1] = previous[0];

@@ -8,9 +8,9 @@
  * what belongs to their syllable; so are symbols and punctuation, where a run
  * of the same one counts as one token; URLs and e-mail addresses are taken
  * apart.  Tokens are normalised by NFKC and case folding, and by what keeps
- * spellings of one word apart without need (see drop_variants); that a word other
- * than the first began with a capital, or was all of capitals, may be kept as a
- * token before it.  'keras' is
+ * spellings of one word apart without need (see drop_variants); that a word begins
+ * with a capital, or is all of capitals, may be kept as a token before it, a mark,
+ * unless it is the first token of the text.  'keras' is
  * keras.preprocessing.text.Tokenizer with its default filters.  With both,
  * what is masked (mask.c) is a token of its own, and nothing reaches across it.
  *

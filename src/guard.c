@@ -1,6 +1,7 @@
 /*
  * guard.c
- *	  SQL: textclf_guard, textclf_leave_out: the triggers of the extension's own tables.
+ *	  SQL: textclf_guard, textclf_leave_out: the triggers of the extension's own tables,
+ *	  and whether these, and rights on the tables, are as they must be.
  *
  * Rights over the data of every table, such as pg_write_all_data has, are not
  * those to own models or to act for other roles.  So rows are written with the
@@ -67,8 +68,8 @@ textclf_guard(PG_FUNCTION_ARGS)
 
 /*
  * textclf_leave_out(): a change that a subscription brings is not made.  What a trigger
- * in its process does through our functions is made: store.c, and nobody else, writes in this
- * security context.
+ * in its process does through our functions is made: nobody writes in this security context but
+ * store.c, and foreign keys that the tables' owner has added.
  */
 Datum
 textclf_leave_out(PG_FUNCTION_ARGS)

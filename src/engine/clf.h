@@ -471,7 +471,8 @@ typedef struct ClfToken
 
 /*
  * The tokens of a text that the model looks at, in order: at most maxlen, or
- * 1,024 if that is more and the model has a linear branch.
+ * 1,024 if that is more and the model has a linear branch.  A mark of capitals
+ * has the place of its word, which is the next token.
  * *tokens belongs to scratch and is valid until the next call that uses it.
  */
 extern ClfStatus clf_tokens(const ClfModel *model, ClfScratch *scratch,

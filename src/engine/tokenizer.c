@@ -10,7 +10,7 @@
  * apart.  Tokens are normalised by NFKC and case folding, and by what keeps
  * spellings of one word apart without need (see drop_variants); that a word begins
  * with a capital, or is all of capitals, may be kept as a token before it, a mark,
- * unless it is the first token of the text.  'keras' is
+ * unless the word before has the same or there is none.  'keras' is
  * keras.preprocessing.text.Tokenizer with its default filters.  With both,
  * what is masked (mask.c) is a token of its own, and nothing reaches across it.
  *
@@ -32,8 +32,9 @@
 
 #define URL_TOKEN "<url>"		/* no text gives these: < and > are tokens of their own */
 #define EMAIL_TOKEN "<email>"
-#define TITLE_TOKEN "<title>"
-#define UPPER_TOKEN "<upper>"
+
+static const char title_mark[] = "<title>";
+static const char upper_mark[] = "<upper>";
 
 #define KEYCAP 0x20E3
 #define BLACK_FLAG "\xF0\x9F\x8F\xB4"
@@ -75,6 +76,7 @@ clf_walk_start(ClfTokenWalk *walk, ClfTokenizerKind kind, const char *text,
 	walk->host_end = walk->words_end = walk->end = 0;
 	walk->mask = NULL;
 	walk->capitals = walk->begun = false;
+	walk->run = NULL;
 	walk->marked.length = 0;
 	walk->text_length = length;
 }
@@ -665,6 +667,7 @@ take_mask(ClfTokenWalk *walk, ClfTokenSpan *span, ClfError *error)
 	span->text = walk->masked.name;
 	span->length = strlen(walk->masked.name);
 	span->mark = false;
+	walk->run = NULL;
 	walk->begin = walk->masked.end;
 	return approach_mask(walk, error);
 }
@@ -683,16 +686,27 @@ mark_of(const ClfTokenWalk *walk, size_t start, size_t end)
 		UChar32		c = next_char(walk, &position);
 
 		if (u_isULowercase(c))
-			return TITLE_TOKEN;
+			return title_mark;
 		letters += u_isalpha(c);
 	}
-	return letters > 1 ? UPPER_TOKEN : TITLE_TOKEN;
+	return letters > 1 ? upper_mark : title_mark;
 }
 
-/* Give a token's mark in its place; it is the next one, then. */
+/*
+ * Give the mark of a word in its place, if it has one that the word before does not
+ * have; the word is the next token, then.  So a heading, and a text that is all
+ * capitals, are read nearly as they are without.  That the first word of a text begins
+ * with one says nothing of it.
+ */
 static void
-give_mark(ClfTokenWalk *walk, ClfTokenSpan *span, const char *mark)
+give_mark(ClfTokenWalk *walk, ClfTokenSpan *span)
 {
+	const char *mark = mark_of(walk, span->start, span->end);
+	const char *before = walk->run;
+
+	walk->run = walk->begun || mark == upper_mark ? mark : NULL;
+	if (mark == NULL || mark == before || !walk->begun)
+		return;
 	walk->marked = *span;
 	span->text = mark;
 	span->length = strlen(mark);
@@ -726,13 +740,10 @@ next_token(ClfTokenWalk *walk, ClfTokenSpan *span, bool *more, ClfError *error)
 		span->length = length;
 		span->mark = false;
 		*more = true;
-		if (walk->capitals && walk->begun && name == NULL && start >= walk->end)
-		{
-			const char *mark = mark_of(walk, start, end);
-
-			if (mark != NULL)
-				give_mark(walk, span, mark);
-		}
+		if (walk->capitals && name == NULL && start >= walk->end)
+			give_mark(walk, span);
+		else
+			walk->run = NULL;
 		return CLF_OK;
 	}
 	*more = false;

@@ -45,6 +45,7 @@ typedef struct ClfTokenWalk
 	size_t		text_length;
 	bool		capitals;		/* of 'unicode': mark words with capitals; false at first */
 	bool		begun;			/* there was a token */
+	const char *run;			/* the mark of the last one, given or not; NULL: none */
 	ClfTokenSpan marked;		/* the token whose mark has just been given, or of length 0 */
 	char		buffer[CLF_MAX_TOKEN_BYTES];
 } ClfTokenWalk;

@@ -130,11 +130,15 @@ def ngrams(words, characters):
 def tokens(text, capitals):
     """The words of a text, with the marks of those that have capitals."""
     result = []
+    before = None
     for word in text.split():
-        if capitals and result and word[0].isupper():
+        mark = None
+        if capitals and word[0].isupper():
             letters = [c for c in word if c.isalpha()]
-            upper = len(letters) > 1 and all(c.isupper() for c in letters)
-            result.append("<upper>" if upper else "<title>")
+            mark = "<upper>" if len(letters) > 1 and all(c.isupper() for c in letters) else "<title>"
+        if mark and mark != before and result:
+            result.append(mark)
+        before = mark if result or mark == "<upper>" else None
         result.append(word.lower())
     return result
 

@@ -36,7 +36,7 @@ my %models = (
 
 # in the vocabulary, out of it, nothing, and longer than some and than all models look at
 my @texts = (
-	'the goal of the match', 'xyzzy price plugh', '', 'call 08765432 or 9999 or 654', 'What of THE Price and a LIGHT in A1',
+	'the goal of the match', 'xyzzy price plugh', '', 'call 08765432 or 9999 or 654', 'What of THE Price and a LIGHT in A1', 'The Goal PRICE LIGHT goal Match', 'THE GOAL Match',
 	join(' ', map { "w$_ light" } 1 .. 200),
 	join(' ', ('goal') x 1000, ('price light') x 500));
 

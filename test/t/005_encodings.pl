@@ -68,13 +68,14 @@ is($node->safe_psql('db_ascii', $ask), $utf8, 'SQL_ASCII with UTF-8 bytes: the s
 like($node->safe_psql('db_ascii', q{SELECT textclf_report('seasons')}),
 	qr/<bdi>&#233;t&#233;<\/bdi>/, 'SQL_ASCII: a page');
 
-# offsets count as substr() does: characters, or bytes where the server knows none; a mark has those of its word
+# offsets count as substr() does: characters, or bytes where the server knows none; a mark, which
+# models of rows without capitals do not have, has those of its word
 for my $encoding ('utf8', 'latin1', 'ascii')
 {
 	is( $node->safe_psql("db_$encoding", q{SET client_encoding = 'UTF8';
 		SELECT string_agg(substr(doc, start_offset + 1, end_offset - start_offset), '|' ORDER BY position)
 		FROM (VALUES ('été: KÜHLE  nuit')) d (doc), textclf_explain('seasons', doc)}),
-		'été|:|KÜHLE|KÜHLE|nuit', "$encoding: offsets select what was written");
+		$encoding eq 'utf8' ? 'été|:|KÜHLE|nuit' : 'été|:|KÜHLE|KÜHLE|nuit', "$encoding: offsets select what was written");
 }
 # a normal form may have characters that the encoding lacks
 is( $node->safe_psql('db_latin1', q{SET client_encoding = 'UTF8';

@@ -31,14 +31,14 @@ row_without(int index, char *text, char label[16])
 	strcpy(label, index % 2 ? "fruit" : "bird");
 }
 
-/* More words than anything looks at, all with capitals. */
+/* More words than anything looks at, every other one with a capital. */
 static void
 row_of_many_words(int index, char *text, char label[16])
 {
 	int			length = 0;
 
 	for (int i = 0; i < LONG_TEXT; i++)
-		length += sprintf(text + length, "Word%d ", i % 50 + index % 3);
+		length += sprintf(text + length, i % 2 ? "word%d " : "Word%d ", i % 50 + index % 3);
 	sprintf(label, "%d", index % 2);
 }
 
@@ -226,7 +226,7 @@ as_much_of_a_long_text(void)
 		CHECK(count == CLF_WIDE_TOKENS, "%zu tokens of a text", count);
 		for (size_t i = 0; i < count; i++)
 			marks += tokens[i].length == 7 && memcmp(tokens[i].text, "<title>", 7) == 0;
-		CHECK(marks == (asked ? CLF_WIDE_TOKENS / 2 : 0), "asked %d: %zu marks", asked, marks);
+		CHECK(marks == (asked ? CLF_WIDE_TOKENS / 3 : 0), "asked %d: %zu marks", asked, marks);
 		clf_scratch_free(scratch);
 		clf_model_free(model);
 		unit_host_free(&host);

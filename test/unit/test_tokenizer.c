@@ -387,17 +387,20 @@ check_invalid(const char *text, size_t length, size_t offset)
 	}
 }
 
-/* Words with capitals are marked, but for the first token and the words of addresses. */
+/* Words with capitals are marked, but for the first token, words behind one alike, and those of addresses. */
 static void
 capitals(void)
 {
 	CAPITALS("What is the Capital of the USA?", "what|is|the|<title>|capital|of|the|<upper>|usa|?");
 	CAPITALS("\"Who\" am I", "\"|<title>|who|\"|am|<title>|i");
-	CAPITALS("an iPhone, McDonald's, COVID-19 A1 AB1 U.S", "an|iphone|,|<title>|mcdonald's|,|<upper>|covid|-|19|<title>|a1|<upper>|ab1|<upper>|u.s");
+	CAPITALS("an iPhone, McDonald's, COVID-19 A1 AB1 U.S", "an|iphone|,|<title>|mcdonald's|,|<upper>|covid|-|19|<title>|a1|<upper>|ab1|u.s");
 	CAPITALS("x \xC3\x89t\xC3\xA9 \xCE\x91\xCE\x98\xCE\x97\xCE\x9D\xCE\x91 \xD0\x9C\xD0\xB8\xD1\x80",
 			 "x|<title>|\xC3\xA9t\xC3\xA9|<upper>|\xCE\xB1\xCE\xB8\xCE\xB7\xCE\xBD\xCE\xB1|<title>|\xD0\xBC\xD0\xB8\xD1\x80");
 	CAPITALS("x \xD7\xA9\xD7\x9C \xD8\xA8\xD8\xAA", "x|\xD7\xA9\xD7\x9C|\xD8\xA8\xD8\xAA");	/* letters of no case */
 	CAPITALS("see HTTPS://Example.ORG/About Us", "see|<url>|example.org|about|<title>|us");
+	CAPITALS("Is New York IN THE USA or USA Today", "is|<title>|new|york|<upper>|in|the|usa|or|<upper>|usa|<title>|today");
+	CAPITALS("MY LOGIN FAILS, AGAIN! How", "my|login|fails|,|<upper>|again|!|<title>|how");
+	CAPITALS("My LOGIN", "my|<upper>|login");
 	CAPITALS("to Joe@Example.ORG", "to|<email>|example.org");
 	CAPITALS("\xE4\xB8\xAD\xE6\x96\x87 <title>", "\xE4\xB8\xAD|\xE6\x96\x87|<|title|>");
 }

@@ -58,7 +58,7 @@ static const ClfOption options[] = {
 	STRING(mask_pattern,
 		   "regular expression (ICU's) whose matches are replaced by a placeholder, too"),
 	BOOL(capitals, AUTO_INT,
-		 "with tokenizer unicode, a word that begins with a capital, or is all of them, has a token before it, <title> or <upper>, unless a text begins with it"),
+		 "with tokenizer unicode, a word that begins with a capital, or is all of them, has a token before it, <title> or <upper>, unless a text begins with it or the word before is written alike"),
 	INT(num_words, 3, 5000000, AUTO_INT,
 		"size of the vocabulary, padding and unknown token included"),
 	INT(min_count, 1, 1000000, 1,
